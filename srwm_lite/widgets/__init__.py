@@ -1,0 +1,1 @@
+"""Pictures that move: one Python class and one ES module each."""
