@@ -1,0 +1,299 @@
+"""The delta rule: a memory that corrects itself instead of only adding.
+
+Chapters  chapters/05_delta_rule.ipynb, chapters/06_parallel_delta.ipynb
+Kernel    kernels/delta_rule.cpp, launched by kernels/delta_rule.py
+Tests     tests/test_delta_rule.py
+Sources   [1] Schlag, Irie & Schmidhuber (2021), arXiv:2102.11174, eqs. 23-25.
+          [2] Widrow & Hoff (1960), "Adaptive switching circuits".
+          [3] Yang et al. (2024), arXiv:2406.06484 (the chunkwise form).
+          [4] Yang, Kautz & Hatamizadeh (2025), arXiv:2412.06464 (the gated rule).
+          [5] Grazzi et al. (2025), arXiv:2411.12537 (beta up to two).
+
+Shapes    B batch, T time, H heads, K key size, V value size, D model width.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from srwm_lite import backends
+from srwm_lite.feature_maps import elu_plus_one, sum_normalise
+from srwm_lite.linear_attention import head_size, in_chunks
+from srwm_lite.outer_product import read, write
+from srwm_lite.scan import scan
+
+CHUNK = 32
+
+
+def delta_step(
+    W: Tensor, q: Tensor, k: Tensor, v: Tensor, beta: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Move the value stored under `k` towards `v`, then read with `q`.
+
+    Equation: eq:delta-rule ::
+
+        W = W + beta (v - W k) ⊗ k
+        y = W q
+
+    Parameters
+    ----------
+    W : Tensor, (B, H, V, K)
+        Fast weights before the step.
+    q, k : Tensor, (B, H, K)
+        Query and key; ``beta = 1`` overwrites exactly if ``|k| = 1``.
+    v : Tensor, (B, H, V)
+        New value for the key.
+    beta : Tensor, (B, H)
+        Write strength in [0, 1]; up to 2 with unit keys, see [5].
+
+    Returns
+    -------
+    W : Tensor, (B, H, V, K)
+    y : Tensor, (B, H, V)
+    """
+    error = v - read(W, k)
+    W = write(W, k, beta[..., None] * error)
+    return W, read(W, q)
+
+
+def gated_delta_step(
+    W: Tensor, q: Tensor, k: Tensor, v: Tensor, beta: Tensor, alpha: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Let the whole memory fade by `alpha`, then take a `delta_step`.
+
+    Equation: eq:gated-delta ::
+
+        W = alpha W
+        W = W + beta (v - W k) ⊗ k
+        y = W q
+
+    Parameters
+    ----------
+    W, q, k, v, beta
+        As in `delta_step`.
+    alpha : Tensor, (B, H)
+        What is kept of the memory, in [0, 1].
+
+    Returns
+    -------
+    W : Tensor, (B, H, V, K)
+    y : Tensor, (B, H, V)
+    """
+    return delta_step(alpha[..., None, None] * W, q, k, v, beta)
+
+
+def delta_rule(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    beta: Tensor,
+    W: Tensor | None = None,
+    *,
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor]:
+    """Run `delta_step` over a sequence.
+
+    Parameters
+    ----------
+    q, k : Tensor, (B, T, H, K)
+    v : Tensor, (B, T, H, V)
+    beta : Tensor, (B, T, H)
+    W : Tensor, (B, H, V, K), optional
+        Fast weights to start from; zeros if omitted.
+    backend : str
+        ``"auto"``, ``"loop"``, ``"chunk"`` or ``"fused"``, see
+        `srwm_lite.backends.choose`.
+
+    Returns
+    -------
+    y : Tensor, (B, T, H, V)
+    W : Tensor, (B, H, V, K)
+        The fast weights after the last step.
+
+    Raises
+    ------
+    ValueError
+        If shapes, dtypes or devices disagree.
+    """
+    W = _check(q, k, v, W, beta=beta)
+    inputs = {"q": q, "k": k, "v": v, "beta": beta}
+    backends.record(backends.Call("delta_rule", delta_step, W, inputs))
+    run = backends.choose("delta_rule", backend, DELTA_IN_TORCH, q)
+    return run(*inputs.values(), W)
+
+
+def gated_delta_rule(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    beta: Tensor,
+    alpha: Tensor,
+    W: Tensor | None = None,
+    *,
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor]:
+    """Run `gated_delta_step` over a sequence.
+
+    Takes and returns what `delta_rule` does, and `alpha` (B, T, H): what is kept of the
+    memory at each step, in [0, 1]. ``alpha = 1`` is the delta rule.
+    """
+    W = _check(q, k, v, W, beta=beta, alpha=alpha)
+    inputs = {"q": q, "k": k, "v": v, "beta": beta, "alpha": alpha}
+    backends.record(backends.Call("gated_delta_rule", gated_delta_step, W, inputs))
+    run = backends.choose("gated_delta_rule", backend, GATED_IN_TORCH, q)
+    return run(*inputs.values(), W)
+
+
+def _check(
+    q: Tensor, k: Tensor, v: Tensor, W: Tensor | None, **strengths: Tensor
+) -> Tensor:
+    backends.check_rank("BTHK", q=q, k=k)
+    backends.check_rank("BTHV", v=v)
+    backends.check_rank("BTH", **strengths)
+    backends.check_agree("BTHK", k=k, q=q)
+    backends.check_agree("BTH", k=k, v=v, **strengths)
+    backends.check_alike(k=k, q=q, v=v, **strengths)
+    return backends.start(W, k, v.shape[-1])
+
+
+def chunk_delta_rule(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    beta: Tensor,
+    W: Tensor,
+    alpha: Tensor | None = None,
+    size: int = CHUNK,
+) -> tuple[Tensor, Tensor]:
+    """Compute the (gated) delta rule with matrix products over chunks of time [3, 4].
+
+    Inside a chunk that starts with W, the writes `U` solve a triangular system.
+
+    Equation: eq:wy ::
+
+        (I + tril(diag(beta) K K^T, -1)) U = diag(beta) (V - K W^T)
+        Y = Q W^T + tril(Q K^T) U
+        W = W + U^T K
+
+    With `alpha`, the product of two times fades with all decays between them.
+
+    Takes and returns what `delta_rule` does; `size` is the length of a chunk.
+    """
+    T = q.shape[1]
+    q, k, v, beta = (in_chunks(x, size) for x in (q, k, v, beta[..., None]))
+    since_start, between = _decays(None if alpha is None else in_chunks(alpha, size), q)
+    mixing = (beta * between * (k @ k.mT)).tril(-1)
+    reading = (between * (q @ k.mT)).tril()
+    targets, reads = torch.linalg.solve_triangular(
+        mixing,
+        torch.cat([beta * v, beta * since_start * k], dim=-1),
+        upper=False,
+        unitriangular=True,
+    ).split([v.shape[-1], k.shape[-1]], dim=-1)
+    queries, keys = since_start * q, between[..., -1:, :].mT * k
+    kept = since_start[..., -1:, :]
+    ys = []
+    for n in range(q.shape[2]):
+        U = targets[:, :, n] - reads[:, :, n] @ W.mT
+        ys.append(queries[:, :, n] @ W.mT + reading[:, :, n] @ U)
+        W = kept[:, :, n] * W + U.mT @ keys[:, :, n]
+    return torch.cat(ys, dim=2)[:, :, :T].transpose(1, 2), W
+
+
+def _decays(alpha: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the decay since the start of the chunk, and from time s to time t."""
+    C = like.shape[-2]
+    if alpha is None:
+        return like.new_ones(1, 1, 1, C, 1), like.new_ones(1, 1, 1, C, C)
+    later = torch.ones(C, C, dtype=torch.bool, device=like.device).tril(-1)
+    between = torch.where(later, alpha[..., None], 1).cumprod(dim=-2)
+    return alpha.cumprod(dim=-1)[..., None], between
+
+
+def _gated_chunk(
+    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, alpha: Tensor, W: Tensor
+) -> tuple[Tensor, Tensor]:
+    pad = -q.shape[1] % CHUNK
+    kept = torch.cat([alpha, alpha.new_ones(alpha.shape[0], pad, alpha.shape[2])], 1)
+    return chunk_delta_rule(q, k, v, beta, W, kept)
+
+
+def _loop(
+    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, W: Tensor
+) -> tuple[Tensor, Tensor]:
+    return scan(delta_step, W, q, k, v, beta)
+
+
+def _gated_loop(
+    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, alpha: Tensor, W: Tensor
+) -> tuple[Tensor, Tensor]:
+    return scan(gated_delta_step, W, q, k, v, beta, alpha)
+
+
+DELTA_IN_TORCH = {"chunk": chunk_delta_rule, "loop": _loop}
+GATED_IN_TORCH = {"chunk": _gated_chunk, "loop": _gated_loop}
+
+
+def positive_sum_one(x: Tensor) -> Tensor:
+    """Map to positive entries that add up to one: ELU + 1, then sum-normalise [1]."""
+    return sum_normalise(elu_plus_one(x))
+
+
+class DeltaNet(nn.Module):
+    """A fast weight programmer that writes with the delta rule [1].
+
+    The slow weights are one linear map from the input to ``(q, k, v, beta)``; the fast
+    weights are the memory `W` they program. Layer norm, residual and feed-forward part
+    belong to the block around it, see `srwm_lite.models`.
+
+    Parameters
+    ----------
+    d_model : int
+        Width D of the input and output.
+    num_heads : int
+        Number H of independent memories; must divide `d_model`.
+    feature_map : callable
+        Applied to queries and keys: `positive_sum_one` as in [1], or
+        `srwm_lite.feature_maps.unit_norm`.
+    beta_max : float
+        Write strengths are ``beta_max * sigmoid(...)``; 2 allows reflections [5].
+    gated : bool
+        Also learn a decay `alpha` = sigmoid(...) and use the gated rule [4].
+
+    Attributes
+    ----------
+    writes : bool
+        Set to False to switch the memory off: nothing is written any more.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int = 1,
+        *,
+        feature_map: Callable[[Tensor], Tensor] = positive_sum_one,
+        beta_max: float = 1.0,
+        gated: bool = False,
+    ) -> None:
+        super().__init__()
+        self.num_heads, self.head_size = num_heads, head_size(d_model, num_heads)
+        self.feature_map, self.beta_max, self.gated = feature_map, beta_max, gated
+        self.writes = True
+        rows = 3 * self.head_size + 1 + gated
+        self.slow = nn.Linear(d_model, num_heads * rows, bias=False)
+        self.out = nn.Linear(d_model, d_model, bias=False)
+
+    def program(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return what the slow net writes: q, k, v, beta, and alpha if gated."""
+        h = self.slow(x).unflatten(-1, (self.num_heads, -1))
+        q, k, v, strengths = h.split([self.head_size] * 3 + [1 + self.gated], dim=-1)
+        beta, *alpha = strengths.sigmoid().unbind(dim=-1)
+        beta = self.writes * self.beta_max * beta
+        return self.feature_map(q), self.feature_map(k), v, beta, *alpha
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map `x` (B, T, D) to the same shape; `state` is the memory to go on with."""
+        rule = gated_delta_rule if self.gated else delta_rule
+        y, W = rule(*self.program(x), W=state)
+        return self.out(y.flatten(start_dim=2)), W
