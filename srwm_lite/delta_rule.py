@@ -14,17 +14,14 @@ Shapes    B batch, T time, H heads, K key size, V value size, D model width.
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from srwm_lite import backends
 from srwm_lite.feature_maps import elu_plus_one, sum_normalise
-from srwm_lite.linear_attention import head_size, in_chunks
+from srwm_lite.linear_attention import head_size
 from srwm_lite.outer_product import read, write
+from srwm_lite.parallel_delta import chunk_delta_rule, chunk_gated_delta_rule
 from srwm_lite.scan import scan
-
-CHUNK = 32
-
 
 def delta_step(
     W: Tensor, q: Tensor, k: Tensor, v: Tensor, beta: Tensor
@@ -157,68 +154,6 @@ def _check(
     return backends.start(W, k, v.shape[-1])
 
 
-def chunk_delta_rule(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beta: Tensor,
-    W: Tensor,
-    alpha: Tensor | None = None,
-    size: int = CHUNK,
-) -> tuple[Tensor, Tensor]:
-    """Compute the (gated) delta rule with matrix products over chunks of time [3, 4].
-
-    Inside a chunk that starts with W, the writes `U` solve a triangular system.
-
-    Equation: eq:wy ::
-
-        (I + tril(diag(beta) K K^T, -1)) U = diag(beta) (V - K W^T)
-        Y = Q W^T + tril(Q K^T) U
-        W = W + U^T K
-
-    With `alpha`, the product of two times fades with all decays between them.
-
-    Takes and returns what `delta_rule` does; `size` is the length of a chunk.
-    """
-    T = q.shape[1]
-    q, k, v, beta = (in_chunks(x, size) for x in (q, k, v, beta[..., None]))
-    since_start, between = _decays(None if alpha is None else in_chunks(alpha, size), q)
-    mixing = (beta * between * (k @ k.mT)).tril(-1)
-    reading = (between * (q @ k.mT)).tril()
-    targets, reads = torch.linalg.solve_triangular(
-        mixing,
-        torch.cat([beta * v, beta * since_start * k], dim=-1),
-        upper=False,
-        unitriangular=True,
-    ).split([v.shape[-1], k.shape[-1]], dim=-1)
-    queries, keys = since_start * q, between[..., -1:, :].mT * k
-    kept = since_start[..., -1:, :]
-    ys = []
-    for n in range(q.shape[2]):
-        U = targets[:, :, n] - reads[:, :, n] @ W.mT
-        ys.append(queries[:, :, n] @ W.mT + reading[:, :, n] @ U)
-        W = kept[:, :, n] * W + U.mT @ keys[:, :, n]
-    return torch.cat(ys, dim=2)[:, :, :T].transpose(1, 2), W
-
-
-def _decays(alpha: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the decay since the start of the chunk, and from time s to time t."""
-    C = like.shape[-2]
-    if alpha is None:
-        return like.new_ones(1, 1, 1, C, 1), like.new_ones(1, 1, 1, C, C)
-    later = torch.ones(C, C, dtype=torch.bool, device=like.device).tril(-1)
-    between = torch.where(later, alpha[..., None], 1).cumprod(dim=-2)
-    return alpha.cumprod(dim=-1)[..., None], between
-
-
-def _gated_chunk(
-    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, alpha: Tensor, W: Tensor
-) -> tuple[Tensor, Tensor]:
-    pad = -q.shape[1] % CHUNK
-    kept = torch.cat([alpha, alpha.new_ones(alpha.shape[0], pad, alpha.shape[2])], 1)
-    return chunk_delta_rule(q, k, v, beta, W, kept)
-
-
 def _loop(
     q: Tensor, k: Tensor, v: Tensor, beta: Tensor, W: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -232,7 +167,7 @@ def _gated_loop(
 
 
 DELTA_IN_TORCH = {"chunk": chunk_delta_rule, "loop": _loop}
-GATED_IN_TORCH = {"chunk": _gated_chunk, "loop": _gated_loop}
+GATED_IN_TORCH = {"chunk": chunk_gated_delta_rule, "loop": _gated_loop}
 
 
 def positive_sum_one(x: Tensor) -> Tensor:

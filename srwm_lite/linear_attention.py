@@ -134,12 +134,11 @@ def chunk_linear_attention(
     return y.flatten(2, 3)[:, :, :T].transpose(1, 2), after[:, :, -1]
 
 
-def in_chunks(x: Tensor, size: int) -> Tensor:
-    """Cut (B, T, H, ...) into (B, H, chunks, size, ...); zeros fill the last chunk."""
+def in_chunks(x: Tensor, size: int, fill: float = 0.0) -> Tensor:
+    """Cut (B, T, H, ...) into (B, H, chunks, size, ...); `fill` ends the last chunk."""
     x = x.transpose(1, 2)
-    missing = -x.shape[2] % size
-    x = torch.cat([x, x.new_zeros(*x.shape[:2], missing, *x.shape[3:])], dim=2)
-    return x.unflatten(2, (-1, size))
+    shape = (*x.shape[:2], -x.shape[2] % size, *x.shape[3:])
+    return torch.cat([x, x.new_full(shape, fill)], dim=2).unflatten(2, (-1, size))
 
 
 IN_TORCH = {"chunk": chunk_linear_attention, "loop": _loop}
