@@ -11,7 +11,7 @@ Tests     tests/test_backends.py
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -33,7 +33,7 @@ class Call(NamedTuple):
 recorders: list[Callable[[Call], None]] = []
 
 
-class BackendUnavailable(RuntimeError):
+class BackendUnavailableError(RuntimeError):
     """The wanted backend cannot serve here; the message says why and what to do."""
 
 
@@ -42,18 +42,20 @@ def kernel(idea: str, kind: str) -> Run:
 
     Raises
     ------
-    BackendUnavailable
+    BackendUnavailableError
         With the reason and the remedy (no compiler, no GPU, not written yet).
     """
     try:
         module = importlib.import_module(f"srwm_lite.kernels.{idea}")
         return getattr(module, kind)()
     except (ImportError, AttributeError) as error:
-        raise BackendUnavailable(
+        raise BackendUnavailableError(
             f"backend {kind!r} does not exist for {idea}: use 'auto', 'chunk' or 'loop'"
         ) from error
     except RuntimeError as error:
-        raise BackendUnavailable(f"backend {kind!r} is unavailable: {error}") from error
+        raise BackendUnavailableError(
+            f"backend {kind!r} is unavailable: {error}"
+        ) from error
 
 
 def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Run:
@@ -76,7 +78,7 @@ def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Ru
     ------
     ValueError
         If `backend` is no name of a backend.
-    BackendUnavailable
+    BackendUnavailableError
         If it is one, but cannot serve.
     """
     if backend in python:
@@ -87,7 +89,7 @@ def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Ru
         return kernel(idea, backend)
     try:
         return kernel(idea, "cuda" if x[0].is_cuda else "fused")
-    except BackendUnavailable as error:
+    except BackendUnavailableError as error:
         _say_once(idea, str(error))
         return next(iter(python.values()))
 
@@ -177,5 +179,3 @@ def start(W: Tensor | None, k: Tensor, rows: int) -> Tensor:
         )
     check_alike(k=k, W=W)
     return W
-
-

@@ -23,6 +23,7 @@ from srwm_lite.outer_product import read, write
 from srwm_lite.parallel_delta import chunk_delta_rule, chunk_gated_delta_rule
 from srwm_lite.scan import scan
 
+
 def delta_step(
     W: Tensor, q: Tensor, k: Tensor, v: Tensor, beta: Tensor
 ) -> tuple[Tensor, Tensor]:

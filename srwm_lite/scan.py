@@ -38,7 +38,7 @@ def scan(step: Step, state: Any, *inputs: Tensor) -> tuple[Tensor, Any]:
     raises ``ValueError``.
     """
     ys = []
-    for state, y_t in unroll(step, state, *inputs):  # noqa: B020
+    for state, y_t in unroll(step, state, *inputs):  # noqa: B007, B020
         ys.append(y_t)
     if not ys:
         raise ValueError("the sequence is empty: T is 0, need at least one time step")
