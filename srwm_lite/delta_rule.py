@@ -231,5 +231,5 @@ class DeltaNet(nn.Module):
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map `x` (B, T, D) to the same shape; `state` is the memory to go on with."""
         rule = gated_delta_rule if self.gated else delta_rule
-        y, W = rule(*self.program(x), W=state)
+        y, W = rule(*self.program(x), state)
         return self.out(y.flatten(start_dim=2)), W
