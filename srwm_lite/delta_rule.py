@@ -230,6 +230,9 @@ class DeltaNet(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map `x` (B, T, D) to the same shape; `state` is the memory to go on with."""
-        rule = gated_delta_rule if self.gated else delta_rule
-        y, W = rule(*self.program(x), state)
+        q, k, v, beta, *alpha = self.program(x)
+        if alpha:
+            y, W = gated_delta_rule(q, k, v, beta, alpha[0], state)
+        else:
+            y, W = delta_rule(q, k, v, beta, state)
         return self.out(y.flatten(start_dim=2)), W
