@@ -22,12 +22,16 @@ NAMES = ("auto", "loop", "chunk", "fused", "cuda", "emulated")
 
 
 class Call(NamedTuple):
-    """One run of a sequence function, as told to the recorders."""
+    """One run of a sequence function, as told to the recorders.
+
+    `normalise` says that the last row of the state sums the keys and divides the rest.
+    """
 
     idea: str
     step: Step
     state: Tensor
     inputs: dict[str, Tensor]
+    normalise: bool = False
 
 
 recorders: list[Callable[[Call], None]] = []

@@ -98,9 +98,8 @@ def linear_attention(
     if normalise:
         v = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
     W = backends.start(W, k, v.shape[-1])
-    backends.record(
-        backends.Call("linear_attention", sum_step, W, {"q": q, "k": k, "v": v})
-    )
+    inputs = {"q": q, "k": k, "v": v}
+    backends.record(backends.Call("linear_attention", sum_step, W, inputs, normalise))
     run = backends.choose("linear_attention", backend, IN_TORCH, q)
     y, W = run(q, k, v, W)
     if normalise:
