@@ -1,0 +1,1 @@
+"""Kernels: the C++ and CUDA texts of the book, and their launchers."""
