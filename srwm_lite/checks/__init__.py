@@ -1,0 +1,1 @@
+"""Check exercises, and name the mistake."""

@@ -1,0 +1,37 @@
+"""Draw matrices, curves and bars in one style, and show them together with words.
+
+Chapter   every chapter
+Tests     tests/test_plots.py
+"""
+
+from srwm_lite.plots.graphs import bars, curves, spectrum
+from srwm_lite.plots.matrices import film_strip, matrices, matrix
+from srwm_lite.plots.output import glue, show
+from srwm_lite.plots.style import axes, style
+from srwm_lite.plots.words import (
+    describe_bars,
+    describe_curves,
+    describe_film,
+    describe_matrices,
+    describe_matrix,
+    describe_spectrum,
+)
+
+__all__ = [
+    "axes",
+    "bars",
+    "curves",
+    "describe_bars",
+    "describe_curves",
+    "describe_film",
+    "describe_matrices",
+    "describe_matrix",
+    "describe_spectrum",
+    "film_strip",
+    "glue",
+    "matrices",
+    "matrix",
+    "show",
+    "spectrum",
+    "style",
+]
