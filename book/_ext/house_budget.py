@@ -40,10 +40,10 @@ def cost_words(minutes: int, cost: dict[str, Any] | None) -> list[str]:
 
 
 class Budget(SphinxDirective):
-    """Print reading minutes, run seconds and peak memory of the chapter it stands in."""
+    """Print reading minutes, run seconds and peak memory of a chapter."""
 
     def run(self) -> list[nodes.Node]:
-        """Return one list, generated from the notebook and from the last measurement."""
+        """Return one list, made from the notebook and its last measurement."""
         path = Path(self.env.doc2path(self.env.docname))
         self.env.note_dependency(str(RECORD))
         costs = json.loads(RECORD.read_text()) if RECORD.exists() else {}

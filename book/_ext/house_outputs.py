@@ -42,7 +42,9 @@ class WordsForPictures(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         """Set ``alt`` on every picture of the page that comes with words."""
         for _, forms in bundles(self.document):
-            for image in (i for form in forms.values() for i in form.findall(nodes.image)):
+            for image in (
+                i for form in forms.values() for i in form.findall(nodes.image)
+            ):
                 if words(forms) and "alt" not in image:
                     image["alt"] = words(forms)
 

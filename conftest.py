@@ -1,0 +1,6 @@
+"""Settings for every test and for the kernels that nbval starts."""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads
+os.environ["SRWM_LITE_PROGRESS"] = "0"
