@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from srwm_lite.scan import Step
@@ -149,6 +150,28 @@ def check_rank(shape: str, **tensors: Tensor) -> None:
         if not x.is_floating_point():
             raise ValueError(
                 f"{name} must be floating point, got {x.dtype}: use {name}.float()"
+            )
+
+
+def check_index(limit: str, size: int, **indices: Tensor) -> None:
+    """Raise ``ValueError`` unless all tensors hold integers from 0 to ``size - 1``.
+
+    Parameters
+    ----------
+    limit : str
+        What `size` is called where the user set it.
+    size : int
+        First integer that is too large.
+    **indices : Tensor
+        The tensors by name.
+    """
+    for name, x in indices.items():
+        if x.is_floating_point() or x.dtype == torch.bool:
+            raise ValueError(f"{name} must hold integers, got {x.dtype}")
+        if x.numel() and not 0 <= x.min() <= x.max() < size:
+            raise ValueError(
+                f"{name} must be from 0 to {limit} - 1 = {size - 1}: "
+                f"got {int(x.min())} to {int(x.max())}"
             )
 
 

@@ -1,0 +1,202 @@
+"""Whole models: layers stacked into a network, and a switch for their memories.
+
+Chapters  chapters/02_fast_weights.ipynb and every later one
+Tests     tests/test_models.py
+Sources   [1] Vaswani et al. (2017), arXiv:1706.03762.
+
+Shapes    B batch, T time, H heads, L time seen so far, D model width.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from srwm_lite import backends
+from srwm_lite.associative_memory import AssociativeMemory
+from srwm_lite.delta_rule import DeltaNet
+from srwm_lite.linear_attention import head_size
+
+__all__ = ["AssociativeMemory", "SequenceModel", "SoftmaxAttention", "writes_off"]
+
+Layer = Callable[[int, int], nn.Module]
+
+
+class SoftmaxAttention(nn.Module):
+    """Causal softmax attention [1], the baseline; its state grows with time.
+
+    Parameters
+    ----------
+    d_model : int
+        Width D of input and output.
+    num_heads : int
+        Number H of heads; must divide `d_model`.
+
+    Attributes
+    ----------
+    writes : bool
+        Set to False to switch the memory off: every value becomes zero.
+    """
+
+    def __init__(self, d_model: int, num_heads: int = 1) -> None:
+        super().__init__()
+        self.num_heads, self.head_size = num_heads, head_size(d_model, num_heads)
+        self.writes = True
+        self.slow = nn.Linear(d_model, 3 * d_model, bias=False)
+        self.out = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(
+        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Map `x` (B, T, D) likewise; `state` is all keys and values so far."""
+        h = self.slow(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        q, k, v = h.chunk(3, dim=-1)
+        v = v * self.writes
+        if state is not None:
+            k, v = (torch.cat(pair, dim=2) for pair in zip(state, (k, v), strict=True))
+        T, L = x.shape[1], k.shape[2]
+        seen = torch.ones(T, L, dtype=torch.bool, device=x.device).tril(L - T)
+        y = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        return self.out(y.transpose(1, 2).flatten(start_dim=2)), (k, v)
+
+
+class Block(nn.Module):
+    """A mixing layer and a feed-forward part, each behind a layer norm and a residual.
+
+    ::
+
+        x = x + layer(norm(x))
+        x = x + feed_forward(norm(x))
+
+    Parameters
+    ----------
+    d_model : int
+        Width D.
+    layer : Module
+        Maps ``(x, state)`` to ``(y, state)``, such as `DeltaNet`.
+    d_hidden : int
+        Width inside the feed-forward part.
+    """
+
+    def __init__(self, d_model: int, layer: nn.Module, d_hidden: int) -> None:
+        super().__init__()
+        self.layer, self.norm = layer, nn.LayerNorm(d_model)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(d_model),
+            nn.Linear(d_model, d_hidden),
+            nn.ReLU(),
+            nn.Linear(d_hidden, d_model),
+        )
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Map `x` (B, T, D) to the same shape, and the layer's state to the next."""
+        y, state = self.layer(self.norm(x), state)
+        x = x + y
+        return x + self.feed_forward(x), state
+
+
+class SequenceModel(nn.Module):
+    """Embed, run n blocks, read out: the frame around every layer of the book.
+
+    Parameters
+    ----------
+    num_in : int
+        Number of tokens, or size of the input vectors if `tokens` is False.
+    num_out : int
+        Number of outputs at every time step.
+    d_model : int
+        Width D of the blocks.
+    layer : callable
+        ``layer(d_model, num_heads)`` makes the mixing layer: `DeltaNet`,
+        `srwm_lite.linear_attention.LinearAttention`, `SoftmaxAttention`, ...
+    num_layers, num_heads : int
+        Number of blocks, and of heads in each.
+    tokens : bool
+        Inputs are integers (B, T); if False, vectors (B, T, num_in).
+    d_hidden : int, optional
+        Width inside the feed-forward parts; ``4 * d_model`` if omitted.
+
+    There is no position encoding: the memory itself knows the order.
+    """
+
+    def __init__(
+        self,
+        num_in: int,
+        num_out: int,
+        d_model: int,
+        *,
+        layer: Layer = DeltaNet,
+        num_layers: int = 1,
+        num_heads: int = 1,
+        tokens: bool = True,
+        d_hidden: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_in, self.tokens = num_in, tokens
+        self.embed = (nn.Embedding if tokens else nn.Linear)(num_in, d_model)
+        self.blocks = nn.ModuleList(
+            Block(d_model, layer(d_model, num_heads), d_hidden or 4 * d_model)
+            for _ in range(num_layers)
+        )
+        self.read_out = nn.Sequential(
+            nn.LayerNorm(d_model), nn.Linear(d_model, num_out)
+        )
+
+    def forward(
+        self, x: Tensor, states: Sequence[Any] | None = None
+    ) -> tuple[Tensor, list[Any]]:
+        """Return outputs (B, T, num_out) and the state of every block.
+
+        Parameters
+        ----------
+        x : Tensor, (B, T) integers or (B, T, num_in)
+        states : sequence, optional
+            What an earlier call returned, to go on where it stopped.
+        """
+        self._check(x, states)
+        h, new = self.embed(x), []
+        for block, state in zip(
+            self.blocks, states or [None] * len(self.blocks), strict=True
+        ):
+            h, state = block(h, state)
+            new.append(state)
+        return self.read_out(h), new
+
+    def _check(self, x: Tensor, states: Sequence[Any] | None) -> None:
+        if self.tokens:
+            backends.check_index("num_in", self.num_in, x=x)
+        if x.dim() != 3 - self.tokens or (
+            not self.tokens and x.shape[2] != self.num_in
+        ):
+            wanted = "(B, T)" if self.tokens else f"(B, T, {self.num_in})"
+            raise ValueError(f"x must have shape {wanted}: got {tuple(x.shape)}")
+        if states and len(states) != len(self.blocks):
+            raise ValueError(
+                f"states must hold one state for each of the {len(self.blocks)} "
+                f"blocks: got {len(states)}"
+            )
+
+
+@contextmanager
+def writes_off(model: nn.Module) -> Iterator[None]:
+    """Switch off every memory in `model` for a while: the causal test of a claim.
+
+    Raises
+    ------
+    ValueError
+        If no part of `model` has the attribute ``writes``.
+    """
+    parts = [part for part in model.modules() if hasattr(part, "writes")]
+    if not parts:
+        raise ValueError(f"{type(model).__name__} has no part with a switch 'writes'")
+    before = [part.writes for part in parts]
+    try:
+        for part in parts:
+            part.writes = False  # type: ignore[assignment]
+        yield
+    finally:
+        for part, was in zip(parts, before, strict=True):
+            part.writes = was
