@@ -139,9 +139,7 @@ def execute(nb: NotebookNode, folder: Path) -> dict[str, float]:
     resources = {"metadata": {"path": str(folder)}}
     nb.cells.append(nbformat.v4.new_code_cell(PEAK))
     start = time.perf_counter()
-    NotebookClient(
-        nb, timeout=600, kernel_name="python3", resources=resources
-    ).execute()
+    NotebookClient(nb, timeout=600, resources=resources).execute()
     seconds = time.perf_counter() - start
     peak = int(nb.cells.pop().outputs[0].text)
     return {"seconds": round(seconds, 1), "peak_mb": round(peak / 1e6)}

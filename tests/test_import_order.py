@@ -9,8 +9,8 @@ ORDER = """
 scan backends feature_maps
 outer_product fast_weights linear_attention parallel_delta delta_rule
 recurrent_fwp srwm vsml
-models tasks training
-trace words plots widgets checks
+associative_memory models tasks training
+trace plots widgets checks
 """.split()
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(ROOT.glob("srwm_lite/**/*.py")) + sorted(ROOT.glob("kernels/**/*.py"))
