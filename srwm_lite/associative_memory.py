@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from srwm_lite import backends
 from srwm_lite.delta_rule import delta_rule
-from srwm_lite.feature_maps import elu_plus_one, sum_normalise
+from srwm_lite.feature_maps import elu_plus_one, name_of, sum_normalise
 from srwm_lite.linear_attention import linear_attention
 
 RULES = ("sum", "delta", "softmax")
@@ -73,6 +73,14 @@ class AssociativeMemory(nn.Module):
         self.to_key = _slow(copies, num_keys + E, d_key)
         self.to_query = _slow(copies, E, d_key)
         self.to_beta = _slow(copies, num_keys + E, 1) if rule == "delta" else None
+
+    def extra_repr(self) -> str:
+        """Name what the parameters do not show."""
+        return (
+            f"{self.num_keys}, d_key={self.to_key.shape[2]}, rule={self.rule!r}, "
+            f"feature_map={name_of(self.feature_map)}, normalise={self.normalise}, "
+            f"copies={self.copies}"
+        )
 
     def program(self, keys: Tensor, values: Tensor, query: Tensor) -> list[Tensor]:
         """Return q, k, v, and beta for the delta rule, from indices (C, B, ...).

@@ -190,6 +190,8 @@ def check_alike(**tensors: Tensor) -> None:
 def start(W: Tensor | None, k: Tensor, rows: int) -> Tensor:
     """Return the fast weights to start from: `W` if it fits, else zeros.
 
+    Also refuses a sequence without steps, heads or entries, which nobody can run.
+
     Parameters
     ----------
     W : Tensor, (B, H, rows, K), or None
@@ -197,9 +199,15 @@ def start(W: Tensor | None, k: Tensor, rows: int) -> Tensor:
     rows : int
         Number of rows of W, usually V.
     """
-    B, _, H, K = k.shape
+    B, T, H, K = k.shape
+    if 0 in (T, H, K, rows):
+        raise ValueError(
+            f"the sequence is empty: T, H, K and V must be positive, "
+            f"got k {tuple(k.shape)}, V = {rows}"
+        )
     if W is None:
         return k.new_zeros(B, H, rows, K)
+    check_rank("BHVK", W=W)
     if W.shape != (B, H, rows, K):
         raise ValueError(
             f"W must have shape (B, H, V, K) = {(B, H, rows, K)}: got {tuple(W.shape)}"

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from srwm_lite import backends
-from srwm_lite.feature_maps import elu_plus_one, sum_normalise
+from srwm_lite.feature_maps import elu_plus_one, name_of, sum_normalise
 from srwm_lite.linear_attention import head_size
 from srwm_lite.outer_product import read, write
 from srwm_lite.parallel_delta import chunk_delta_rule, chunk_gated_delta_rule
@@ -219,6 +219,13 @@ class DeltaNet(nn.Module):
         rows = 3 * self.head_size + 1 + gated
         self.slow = nn.Linear(d_model, num_heads * rows, bias=False)
         self.out = nn.Linear(d_model, d_model, bias=False)
+
+    def extra_repr(self) -> str:
+        """Name what the slow weights do not show."""
+        return (
+            f"num_heads={self.num_heads}, feature_map={name_of(self.feature_map)}, "
+            f"beta_max={self.beta_max}, gated={self.gated}"
+        )
 
     def program(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return what the slow net writes: q, k, v, beta, and alpha if gated."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from srwm_lite import backends
+from srwm_lite.feature_maps import name_of
 from srwm_lite.outer_product import read, write
 from srwm_lite.scan import scan
 
@@ -126,6 +127,10 @@ class FastWeightProgrammer(nn.Module):
         self.sizes = [d_out or d_model, d_model]
         self.squash, self.writes = squash, True
         self.slow = nn.Linear(d_model, sum(self.sizes), bias=False)
+
+    def extra_repr(self) -> str:
+        """Name what the slow weights do not show."""
+        return f"sizes={self.sizes}, squash={name_of(self.squash)}"
 
     def program(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the slow net's instruction: TO pattern v and FROM pattern k."""

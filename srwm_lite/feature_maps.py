@@ -9,7 +9,10 @@ Sources   [1] Katharopoulos et al. (2020), arXiv:2006.16236.
 Shapes    any leading axes; the last axis holds the K features.
 """
 
+import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -165,3 +168,12 @@ def unit_norm(x: Tensor) -> Tensor:
     Tensor, (..., K)
     """
     return functional.normalize(x, dim=-1)
+
+
+def name_of(function: Callable[..., Any] | None) -> str:
+    """Return how a feature map is called, the same in every process."""
+    if isinstance(function, functools.partial):
+        options = [*map(repr, function.args)]
+        options += [f"{key}={value!r}" for key, value in function.keywords.items()]
+        return f"{name_of(function.func)}({', '.join(options)})"
+    return getattr(function, "__name__", type(function).__name__)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from srwm_lite import backends
-from srwm_lite.feature_maps import elu_plus_one
+from srwm_lite.feature_maps import elu_plus_one, name_of
 from srwm_lite.outer_product import read, write
 from srwm_lite.scan import scan
 
@@ -125,6 +125,7 @@ def chunk_linear_attention(
     Takes and returns what `linear_attention` does; `size` is the length of a chunk.
     """
     T = q.shape[1]
+    size = min(size, T)
     q, k, v = (in_chunks(x, size) for x in (q, k, v))
     written = v.mT @ k
     after = W[:, :, None] + written.cumsum(dim=2)
@@ -177,6 +178,13 @@ class LinearAttention(nn.Module):
         self.writes = True
         self.slow = nn.Linear(d_model, 3 * d_model, bias=False)
         self.out = nn.Linear(d_model, d_model, bias=False)
+
+    def extra_repr(self) -> str:
+        """Name what the slow weights do not show."""
+        return (
+            f"num_heads={self.num_heads}, feature_map={name_of(self.feature_map)}, "
+            f"normalise={self.normalise}"
+        )
 
     def program(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the slow net writes: q, k and v, (B, T, H, ...) each."""

@@ -83,7 +83,7 @@ class Block(nn.Module):
 
     def __init__(self, d_model: int, layer: nn.Module, d_hidden: int) -> None:
         super().__init__()
-        self.layer, self.norm = layer, nn.LayerNorm(d_model)
+        self.norm, self.layer = nn.LayerNorm(d_model), layer
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(d_model),
             nn.Linear(d_model, d_hidden),

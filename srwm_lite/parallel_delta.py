@@ -54,6 +54,7 @@ def chunk_gated_delta_rule(
     length of a chunk.
     """
     T = q.shape[1]
+    size = min(size, T)
     q, k, v, beta = (in_chunks(x, size) for x in (q, k, v, beta[..., None]))
     since_start, between = decays(in_chunks(alpha, size, fill=1.0))
     targets, reads = torch.linalg.solve_triangular(

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 Sample = Callable[[Generator], tuple[Any, ...]]
 Score = Callable[..., Tensor]
+MODEL, FRESH = 2**30, 2**31  # seeds far apart: batches, draws of a model, new batches
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class History:
     steps : int
         Steps taken, fewer than asked for if the run stopped early.
     seconds : float
-        Time spent in the steps, interrupted runs included.
+        Time the steps took, those before an interrupt included.
     """
 
     losses: Tensor
@@ -72,13 +73,12 @@ def fit(
     seed : int
         Seeds the batches, and whatever `model` draws while it runs.
     checkpoint : path, optional
-        File that keeps the run: written every `every` steps, at the end and when the
-        run is interrupted. If it exists, the run goes on from it, and says so; the
-        result has the same bits as a run without interrupt.
+        File that keeps the run, also when it is interrupted. If it exists, the run
+        goes on from it, says so, and ends with the same bits as without interrupt.
     every : int
-        Steps between two checkpoints, and over which `stop` averages.
+        Steps between two checkpoints, and between two looks at `stop`.
     stop : float, optional
-        Stop as soon as the mean loss of the last `every` steps is below it.
+        Stop when the mean loss of the last `every` steps is below it.
 
     Returns
     -------
@@ -87,45 +87,44 @@ def fit(
     Raises
     ------
     ValueError
-        If `checkpoint` belongs to another model, learning rate or seed.
+        If `checkpoint` belongs to another model, learning rate, seed, or longer run.
     DivergedError
         If the loss is not finite; `model` is left as it was before that step.
     """
     if steps < 1 or every < 1:
         raise ValueError(f"steps and every must be positive: got {steps} and {every}")
-    path = None if checkpoint is None else Path(checkpoint)
     model.train()
     with _own_randomness(seed):
-        run = _Run(model, lr, seed)
-        if path is not None and path.exists():
-            run.load(path, steps)
-        bar = progress(range(len(run.losses), steps))
+        run = _Run(model, lr, seed, None if checkpoint is None else Path(checkpoint))
+        run.resume(steps)
         try:
-            for step in bar:
-                run.step(sample, loss)
-                if path is not None and (step + 1) % every == 0:
-                    run.save(path)
-                if stop is not None and run.recent(every) < stop:
-                    break
+            with progress(total=steps, initial=len(run.losses)) as bar:
+                while not run.finished(steps, every, stop):
+                    run.step(sample, loss)
+                    bar.update()
         except KeyboardInterrupt:
-            run.keep(path)
+            run.save()
             raise
-        if path is not None:
-            run.save(path)
     return run.history()
 
 
 class _Run:
     """Everything that decides how a run goes on."""
 
-    def __init__(self, model: nn.Module, lr: float, seed: int) -> None:
-        self.model, self.generator = model, torch.Generator().manual_seed(seed)
+    def __init__(
+        self, model: nn.Module, lr: float, seed: int, path: Path | None
+    ) -> None:
+        self.model, self.path = model, path
+        self.generator = torch.Generator().manual_seed(seed)
         self.optimiser = torch.optim.Adam(model.parameters(), lr=lr)
         self.losses: list[Tensor] = []
         self.seconds, self.whole = 0.0, True
-        shapes = {name: tuple(p.shape) for name, p in model.state_dict().items()}
-        self.identity = f"{type(model).__name__} {shapes}, lr={lr}, seed={seed}"
+        size = sum(p.numel() for p in model.parameters())
+        self.identity = f"{model!r} with {size} parameters, lr={lr}, seed={seed}"
         self.before = self.randomness()
+
+    def randomness(self) -> tuple[Tensor, Tensor]:
+        return self.generator.get_state(), torch.get_rng_state()
 
     def step(self, sample: Sample, loss: Score) -> None:
         """Take one step; until the weights change, an interrupt can be undone."""
@@ -144,70 +143,68 @@ class _Run:
         self.seconds += time.perf_counter() - start
         self.before, self.whole = self.randomness(), True
 
-    def randomness(self) -> tuple[Tensor, Tensor]:
-        return self.generator.get_state(), torch.get_rng_state()
-
-    def recent(self, every: int) -> float:
-        if len(self.losses) < every:
-            return float("inf")
-        return float(torch.stack(self.losses[-every:]).mean())
+    def finished(self, steps: int, every: int, stop: float | None) -> bool:
+        """Say whether the last step is taken; save now and then, and at the end."""
+        now, last = len(self.losses), self.losses[-every:]
+        on_time, end = now > 0 and now % every == 0, now >= steps
+        if on_time and stop is not None:
+            end = end or float(torch.stack(last).mean()) < stop
+        if end or on_time:
+            self.save()
+        return end
 
     def history(self) -> History:
         return History(torch.stack(self.losses).cpu(), len(self.losses), self.seconds)
 
-    def save(self, path: Path) -> None:
-        """Write the run to `path`, whole or not at all."""
-        unfinished = path.with_name(path.name + ".part")
-        torch.save(
-            {
-                "identity": self.identity,
-                "model": self.model.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "randomness": self.before,
-                "losses": self.losses,
-                "seconds": self.seconds,
-            },
-            unfinished,
-        )
-        os.replace(unfinished, path)
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all; a torn step is not worth it."""
+        if self.path is None or not self.whole:
+            return
+        unfinished = self.path.with_name(self.path.name + ".part")
+        contents = {
+            "identity": self.identity,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "randomness": self.before,
+            "losses": self.losses,
+            "seconds": self.seconds,
+        }
+        torch.save(contents, unfinished)
+        os.replace(unfinished, self.path)
 
-    def keep(self, path: Path | None) -> None:
-        """Save after an interrupt, unless it tore a step: then the last save counts."""
-        if path is not None and self.whole and self.losses:
-            self.save(path)
-
-    def load(self, path: Path, steps: int) -> None:
-        saved = torch.load(path, weights_only=True)
-        if saved["identity"] != self.identity:
+    def resume(self, steps: int) -> None:
+        """Go on from the checkpoint, if there is one and it is ours."""
+        if self.path is None or not self.path.exists():
+            return
+        saved = torch.load(self.path, weights_only=True)
+        done = len(saved["losses"])
+        if saved["identity"] != self.identity or done > steps:
             raise ValueError(
-                f"the checkpoint {path} belongs to another run: it holds "
-                f"{saved['identity']}, wanted {self.identity}; "
-                f"give another path, or delete the file to start again"
-            )
-        if len(saved["losses"]) > steps:
-            raise ValueError(
-                f"the checkpoint {path} is {len(saved['losses'])} steps old, more than "
-                f"steps={steps}: give another path, or delete the file"
+                f"the checkpoint {self.path} belongs to another run: it holds step "
+                f"{done} of {saved['identity']}; wanted at most step {steps} of "
+                f"{self.identity}; give another path, or delete the file"
             )
         self.model.load_state_dict(saved["model"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.generator.set_state(saved["randomness"][0])
         torch.set_rng_state(saved["randomness"][1])
+        self.before = saved["randomness"]
         self.losses, self.seconds = saved["losses"], saved["seconds"]
-        print(f"goes on from {path} at step {len(self.losses)} of {steps}")
+        print(f"goes on from {self.path} at step {done} of {steps}")
 
 
 @contextmanager
 def _own_randomness(seed: int) -> Iterator[None]:
     """Seed torch for a while, without a trace outside."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed + MODEL)
         yield
 
 
-def progress(items: Iterable[Any]) -> Iterable[Any]:
-    """Show a bar while going through `items`, unless ``SRWM_LITE_PROGRESS`` is 0."""
-    return tqdm(items, disable=os.environ.get("SRWM_LITE_PROGRESS") == "0", leave=False)
+def progress(items: Iterable[Any] | None = None, **options: Any) -> Any:
+    """Return tqdm's bar, switched off where ``SRWM_LITE_PROGRESS`` is 0."""
+    off = os.environ.get("SRWM_LITE_PROGRESS") == "0"
+    return tqdm(items, disable=off, leave=False, **options)
 
 
 @torch.no_grad()
@@ -221,21 +218,22 @@ def evaluate(
     Parameters
     ----------
     model, sample, metric
-        As in `fit`; the default `seed` differs, so the batches are new.
+        As in `fit`.
     batches : int
         Number of batches.
     seed : int
-        Seeds the batches, and whatever `model` draws.
+        Seeds the batches, and whatever `model` draws; `fit` draws others.
 
     Returns
     -------
     Tensor
         Of the shape that `metric` returns, often a single number.
     """
-    generator, training = torch.Generator().manual_seed(seed), model.training
+    generator = torch.Generator().manual_seed(seed + FRESH)
+    training = model.training
     model.eval()
     try:
-        with _own_randomness(seed):
+        with _own_randomness(seed + FRESH):
             scores = [metric(model, *sample(generator)) for _ in range(batches)]
     finally:
         model.train(training)
@@ -245,7 +243,7 @@ def evaluate(
 def over_seeds(run: Callable[[int], Any], seeds: Iterable[int]) -> Tensor:
     """Return ``run(seed)`` for every seed, stacked: (seeds, ...).
 
-    Torch is seeded with `seed` before each run, so new models differ.
+    Torch is seeded from `seed` before each run, so new models differ.
     """
     results = []
     for seed in progress(list(seeds)):
