@@ -176,4 +176,6 @@ def name_of(function: Callable[..., Any] | None) -> str:
         options = [*map(repr, function.args)]
         options += [f"{key}={value!r}" for key, value in function.keywords.items()]
         return f"{name_of(function.func)}({', '.join(options)})"
+    if function is None:
+        return "None"
     return getattr(function, "__name__", type(function).__name__)
