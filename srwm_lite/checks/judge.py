@@ -39,7 +39,9 @@ def verdict(exercise: Exercise, function: Function) -> str:
     judges: Sequence[Callable[[], str]] = (
         lambda: _mistake(exercise, theirs, ours),
         lambda: _order(exercise, theirs, ours),
-        lambda: next(filter(None, (_error(function, o) for o in theirs)), ""),
+        lambda: next(
+            filter(None, map(partial(_error, exercise, function), theirs)), ""
+        ),
         lambda: next(filter(None, map(partial(_form, exercise), theirs, ours)), ""),
         lambda: _in_place(theirs).replace("it", "It", 1),
         lambda: _memory(exercise, function, theirs[0]),
@@ -103,7 +105,7 @@ def _order(exercise: Exercise, theirs: list[Outcome], ours: list[Any]) -> str:
     return ""
 
 
-def _error(function: Function, outcome: Outcome) -> str:
+def _error(exercise: Exercise, function: Function, outcome: Outcome) -> str:
     """Say what was raised, and on which line of the reader's code."""
     error = outcome.error
     if error is None:
@@ -116,7 +118,10 @@ def _error(function: Function, outcome: Outcome) -> str:
             line = linecache.getline(file, trace.tb_lineno).strip()
             where = f" in line {trace.tb_lineno}" + (f", `{line}`" if line else "")
         trace = trace.tb_next
-    return f"It raises {type(error).__name__}{where}: {words}"
+    shapes = ", ".join(
+        f"{x.name} is {x.shape(outcome.sizes)}" for x in exercise.inputs if x.axes
+    )
+    return f"It raises {type(error).__name__}{where}: {words} (here {shapes})."
 
 
 def _form(exercise: Exercise, outcome: Outcome, our: Any) -> str:
@@ -144,7 +149,7 @@ def _part(x: Any, right: Tensor, spec: Tensors) -> str:
 
 
 def _kind(x: Any) -> str:
-    return f"a {type(x).__name__}"
+    return type(x).__name__
 
 
 def _in_place(theirs: list[Outcome]) -> str:
@@ -170,7 +175,9 @@ def _gradient(exercise: Exercise, function: Function) -> str:
     for name, their, our in zip(names, theirs, ours, strict=True):
         if not same(their, our):
             cut.append(name)
-    return f"no gradient gets to {', '.join(cut)}: {CUT}." if cut else ""
+    return (
+        f"the gradient does not get through to {', '.join(cut)}: {CUT}." if cut else ""
+    )
 
 
 def _memory(exercise: Exercise, function: Function, first: Outcome) -> str:
