@@ -14,18 +14,18 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
-WATCHED = ("srwm_lite", "kernels")
-SUFFIXES = {".py", ".js", ".css", ".cpp", ".cu", ".h"}
+CODE = "srwm_lite", "kernels"
+LOOKS = "book/_static", "book/_templates", "book/_ext"
+SUFFIXES = {".py", ".js", ".css", ".cpp", ".cu", ".h", ".svg", ".html"}
 KERNEL_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "SRWM_LITE_PROGRESS": "0"}
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
 
 
-def package_digest(root: Path = ROOT) -> str:
-    """Return a short name for the present state of the code that chapters import."""
+def folders_digest(root: Path, *folders: str) -> str:
+    """Return a short name for the present state of all files in some folders."""
     digest = hashlib.sha256()
-    files = [f for folder in WATCHED for f in sorted((root / folder).rglob("*"))]
-    for file in [*files, root / "requirements.txt"]:
-        if file.is_file() and file.suffix in {*SUFFIXES, ".txt"}:
+    for file in [f for folder in folders for f in sorted((root / folder).rglob("*"))]:
+        if file.is_file() and file.suffix in SUFFIXES:
             name = file.relative_to(root).as_posix()
             digest.update(f"{name}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -38,7 +38,8 @@ def name_the_cache(app: Sphinx, config: Config) -> None:
     show old outputs.
     """
     os.environ.update(KERNEL_ENVIRONMENT)
-    config.package_digest = package_digest()
+    config.package_digest = folders_digest(ROOT, *CODE)
+    config.looks_digest = folders_digest(ROOT, *LOOKS)
     caches = Path(app.outdir).parent / ".jupyter_cache"
     config.nb_execution_cache_path = str(caches / config.package_digest)
     for old in caches.glob("*"):
@@ -105,7 +106,8 @@ def serve_other_builders(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything with Sphinx."""
-    app.add_config_value("package_digest", "", "env", types=[str])
+    app.add_config_value("package_digest", "", "env", types=[str])  # read all again
+    app.add_config_value("looks_digest", "", "html", types=[str])  # write all again
     app.connect("config-inited", name_the_cache)
     app.connect("builder-inited", serve_other_builders)
     app.connect("html-page-context", drop_thebe, priority=900)
