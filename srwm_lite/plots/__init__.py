@@ -5,9 +5,9 @@ Tests     tests/test_plots.py
 """
 
 from srwm_lite.plots.graphs import bars, curves, spectrum
-from srwm_lite.plots.matrices import film_strip, matrices, matrix
+from srwm_lite.plots.heatmaps import film_strip, matrices, matrix
+from srwm_lite.plots.look import axes, style
 from srwm_lite.plots.output import glue, show
-from srwm_lite.plots.style import axes, style
 from srwm_lite.plots.words import (
     describe_bars,
     describe_curves,

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from srwm_lite.plots.data import Series, as_groups, as_matrix, as_series
-from srwm_lite.plots.style import COLOURS, HATCHES, axes, style
+from srwm_lite.plots.look import COLOURS, HATCHES, axes, style
 from srwm_lite.plots.words import number
 
 

@@ -2,14 +2,14 @@
 
 import base64
 import io
+import math
 import sys
 from typing import Any
 
 from matplotlib.figure import Figure
 from PIL import Image
-from torch import Tensor
 
-from srwm_lite.plots.style import DPI, style
+from srwm_lite.plots.look import DPI, style
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -41,16 +41,22 @@ def _png(figure: Figure) -> str:
     return base64.b64encode(packed.getvalue()).decode()
 
 
-def glue(name: str, value: float | str | Tensor) -> None:
+def glue(name: str, value: Any) -> None:
     """Keep a number for the text: ``{glue:text}`name``` or ``{glue:text}`name:.2f```.
+
+    Parameters
+    ----------
+    name : str
+        Must be the only one of its kind in the book.
+    value : int, float, str, or an array or tensor of one number
 
     Raises
     ------
     ValueError
-        If `value` is not one number or some words.
+        If `value` is more than one number.
     """
-    if isinstance(value, Tensor):
-        if value.numel() != 1:
+    if hasattr(value, "item"):
+        if math.prod(value.shape) != 1:
             raise ValueError(f"glue keeps one number: got shape {tuple(value.shape)}")
         value = value.item()
     prefix = "application/papermill.record/"

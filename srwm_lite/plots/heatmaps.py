@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from srwm_lite.plots.data import as_matrix
-from srwm_lite.plots.style import DIVERGING, WIDTH, axes, style
+from srwm_lite.plots.look import DIVERGING, WIDTH, axes, style
 from srwm_lite.trace import Film
+
+LUMINANCE = (0.2126, 0.7152, 0.0722)
 
 
 def matrix(W: object, title: str = "", *, limit: float | None = None) -> Figure:
@@ -90,7 +92,9 @@ def _write(ax: Axes, M: Tensor, limit: float, numbers: str) -> None:
     for i, row in enumerate(M.tolist() if numbers else []):
         for j, x in enumerate(row):
             text = f"{x:z{numbers}}".replace("-", "\N{MINUS SIGN}")
-            colour = "white" if abs(x) > 0.62 * limit else "black"
+            rgb = DIVERGING(0.5 + x / (2 * limit))[:3]
+            light = sum(w * c**2.2 for w, c in zip(LUMINANCE, rgb, strict=True))
+            colour = "black" if light > 0.18 else "white"
             ax.text(j, i, text, ha="center", va="center", color=colour)
 
 
