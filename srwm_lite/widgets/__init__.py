@@ -1,1 +1,11 @@
-"""Pictures that move: one Python class and one ES module each."""
+"""Living matrices: the same ES module in JupyterLab and in the built page.
+
+Chapter   every chapter; first used in chapters/01_outer_product.ipynb
+Tests     tests/test_weight_player.py, tests/test_memory_bench.py,
+          tests/test_widgets_browser.py
+"""
+
+from srwm_lite.widgets.memory_bench import MemoryBench
+from srwm_lite.widgets.weight_player import WeightPlayer
+
+__all__ = ["MemoryBench", "WeightPlayer"]

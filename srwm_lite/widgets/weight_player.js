@@ -1,0 +1,180 @@
+// The film of a fast weight matrix: one clock for all films, and one question.
+import {
+  button,
+  field,
+  follow,
+  h,
+  icon,
+  lessMotion,
+  range,
+  say,
+  select,
+} from "./dom.js";
+import { decode, distinctKeys } from "./film.js";
+import { filmView } from "./film_view.js";
+import { Player } from "./player.js";
+
+const SPEEDS = [0.5, 1, 2, 5, 10, 20];
+
+function keyChoices(film) {
+  const steps = distinctKeys(film).map(({ steps: [first, ...rest] }) => {
+    const name = film.labels[first - 1] ? `: ${film.labels[first - 1]}` : "";
+    return [
+      String(first),
+      `key of step ${first}${name}${rest.length ? " (and later)" : ""}`,
+    ];
+  });
+  const query = film.q ? [["query", "the query of this step"]] : [];
+  return [["now", "the key of this step"], ...query, ...steps];
+}
+
+function transport(player) {
+  let speed = lessMotion() ? 1 : player.T > 40 ? 10 : 2;
+  const play = button(
+    "",
+    () => (player.playing ? player.pause() : player.play(speed)),
+    { class: "fw-main fw-play" },
+  );
+  const back = button(icon("back"), () => player.go(player.step - 1), {
+    "aria-label": "One step back",
+  });
+  const forward = button(icon("forward"), () => player.go(player.step + 1), {
+    "aria-label": "One step forward",
+  });
+  const scrub = range(0, player.T, 1, player.step, (t) => player.go(t));
+  const pace = select(
+    SPEEDS.map((s) => [s, `${s} / s`]),
+    (s) => {
+      speed = Number(s);
+      if (player.playing) player.play(speed);
+    },
+  );
+  pace.value = String(speed);
+  const caption = h("p", { class: "fw-step" });
+  const node = h(
+    "div",
+    { class: "fw-transport" },
+    h("div", { class: "fw-buttons" }, back, play, forward),
+    h("div", { class: "fw-scrub" }, field("Step", scrub)),
+    field("Speed", pace),
+    caption,
+  );
+  const draw = () => {
+    play.replaceChildren(
+      icon(player.playing ? "pause" : "play"),
+      player.playing ? "Pause" : "Play",
+    );
+    scrub.value = String(player.step);
+    scrub.setAttribute("aria-valuetext", player.stepText());
+    back.disabled = player.step === 0;
+    forward.disabled = player.step === player.T;
+    caption.textContent = player.stepText();
+  };
+  return { node, draw };
+}
+
+function legend(films) {
+  const most = (name) => say(Math.max(...films.map((film) => film[name])), 2);
+  const writes = films.some((film) => film.writeScale !== film.scale)
+    ? `; small pictures ±${most("writeScale")}`
+    : "";
+  return h(
+    "p",
+    { class: "fw-legend" },
+    h("span", {}, "−"),
+    h("span", { class: "fw-ramp", "aria-hidden": "true" }),
+    h("span", {}, "+"),
+    h("span", {}, `full colour: W ±${most("scale")}${writes}`),
+    h("span", { class: "fw-key" }, h("i", { class: "fw-solid" }), "norm"),
+    h("span", { class: "fw-key" }, h("i", { class: "fw-dashed" }), "singular values"),
+  );
+}
+
+function question(player) {
+  if (!player.films.every(({ k }) => k)) return null;
+  const choose = select(keyChoices(player.films[0]), (asked) => player.ask(asked), {
+    class: "fw-choose",
+  });
+  const node = h(
+    "div",
+    { class: "fw-ask" },
+    field("Ask W with", choose),
+    h(
+      "p",
+      { class: "fw-note" },
+      "Bars: the answer W k. Ticks: the value last written under this key. A click on the tape of keys asks too.",
+    ),
+  );
+  return {
+    node,
+    draw: () => {
+      choose.value = nearestOption(choose, player);
+    },
+  };
+}
+
+/** A click on the tape may name a later write under a key that is listed once. */
+function nearestOption(choose, player) {
+  const values = [...choose.options].map(({ value }) => value);
+  if (values.includes(player.asked)) return player.asked;
+  const group = distinctKeys(player.films[0]).find(({ steps }) =>
+    steps.includes(Number(player.asked)),
+  );
+  return String(group?.steps[0] ?? "now");
+}
+
+function render({ model, el }) {
+  const films = decode(model.get("films"), model.get("data"));
+  const player = new Player(model, films);
+  player.views = films.map((film) => filmView(film, player));
+  const bar = transport(player);
+  const ask = question(player);
+  const row = (kind, nodes) =>
+    h("div", { class: `fw-row ${kind}`, "data-films": films.length }, ...nodes);
+  const inside = h(
+    "div",
+    { class: "fw-inside", "data-films": films.length },
+    row(
+      "fw-films",
+      player.views.map(({ pictures }) => pictures),
+    ),
+    bar.node,
+    row(
+      "fw-times",
+      player.views.map(({ time }) => time),
+    ),
+    legend(films),
+    ask?.node,
+    ask &&
+      row(
+        "fw-replies",
+        player.views.map(({ reply }) => reply),
+      ),
+  );
+  const root = h(
+    "div",
+    { class: "fw fw-player", role: "group", "aria-label": model.get("title") },
+    inside,
+    player.spoken.node,
+  );
+  const redraw = () => {
+    bar.draw();
+    ask?.draw();
+    player.views.forEach((view) => view.draw(root, player.step));
+  };
+  player.changed = redraw;
+  const onStep = () => {
+    redraw();
+    if (!player.playing) player.speakStep();
+  };
+  el.append(root);
+  model.on("change:step", onStep);
+  const stop = follow(root, redraw);
+  return () => {
+    player.pause();
+    stop();
+    model.off("change:step", onStep);
+  };
+}
+
+export default { render };
