@@ -1,0 +1,192 @@
+"""Right answers to the exercises, in different ways: loops, einsum, library calls."""
+
+import math
+
+import mutants
+import mutants_attention
+import mutants_delta
+import mutants_parallel
+import torch
+from torch import einsum
+from torch.nn import functional
+
+
+def loop(W, k, v):
+    W = W.clone()
+    for i in range(len(v)):
+        for j in range(len(k)):
+            W[i, j] = W[i, j] + v[i] * k[j]
+    return W
+
+
+def half_way(W, k, v):
+    return (W.float() + torch.outer(v.float(), k.float())).double()
+
+
+def forget_first(W, q, k, v, beta):
+    W = W @ (torch.eye(len(k)) - beta * torch.outer(k, k)) + beta * torch.outer(v, k)
+    return W, W @ q
+
+
+def transposed_inside(W, q, k, v, beta):
+    S = W.T
+    S = S + beta * torch.outer(k, v - k @ S)
+    return S.T, q @ S
+
+
+def flash(q, k, v):
+    q, k, v = (x[None, None] for x in (q, k, v))
+    return functional.scaled_dot_product_attention(q, k, v, is_causal=True)[0, 0]
+
+
+def cumulative(q, k, v):
+    return einsum("tvk,tk->tv", torch.cumsum(einsum("tv,tk->tvk", v, k), 0), q)
+
+
+def cumulative_normalised(q, k, v):
+    return cumulative(q, k, v) / ((k.cumsum(0) * q).sum(-1, keepdim=True) + 1e-6)
+
+
+def gather(x, nu):
+    r = torch.relu(torch.cat((x, -x), 1))
+    index = torch.arange(r.shape[1])
+    return torch.cat([r * r[:, index - j] for j in range(1, nu + 1)], 1)
+
+
+def favor_of_distance(x, P):
+    P = torch.cat([P, -P])
+    lengths = torch.einsum("mk,mk->m", P, P) / 2
+    return torch.exp(lengths - torch.cdist(x, P) ** 2 / 2) / len(P) ** 0.5
+
+
+def reduce_rows(k, beta, P):
+    for x, b in zip(k, beta, strict=True):
+        P = P - torch.outer(P @ x, b * x)
+    return P
+
+
+def accumulate(q, k, v, beta):
+    W = torch.zeros(q.shape[0], q.shape[2], v.shape[3], k.shape[3]).to(q)
+    y = torch.zeros_like(v)
+    for t in range(q.shape[1]):
+        e = beta[:, t, :, None] * (v[:, t] - (W @ k[:, t, :, :, None]).squeeze(-1))
+        W += einsum("bhv,bhk->bhvk", e, k[:, t])
+        y[:, t] = (W @ q[:, t, :, :, None]).squeeze(-1)
+    return y, W
+
+
+RIGHT = {
+    "write": [loop, half_way, lambda W, k, v: torch.addr(W, v, k)],
+    "batched_write": [
+        lambda W, k, v: W + einsum("bv,bk->bvk", v, k),
+        lambda W, k, v: torch.baddbmm(W, v[:, :, None], k[:, None]),
+        lambda W, k, v: torch.stack(list(map(loop, W, k, v))),
+    ],
+    "read": [torch.mv, torch.matmul, lambda W, q: einsum("vk,k", W, q)],
+    "store_all": [
+        lambda k, v: einsum("tv,tk->vk", v, k),
+        lambda k, v: sum(map(torch.outer, v, k)),
+        lambda k, v: (v[:, :, None] * k[:, None, :]).sum(0),
+    ],
+    "fast_weight_step": [
+        mutants.fwp(),
+        lambda W, x, k, v: (W + torch.outer(v, k), W @ x + v * (k @ x)),
+        lambda W, x, k, v: (loop(W, k, v), loop(W, k, v) @ x),
+    ],
+    "causal_softmax_attention": [
+        flash,
+        mutants_attention.attention(),
+        lambda q, k, v: torch.stack(
+            [
+                torch.softmax(k[: t + 1] @ q[t] / math.sqrt(len(q[t])), 0) @ v[: t + 1]
+                for t in range(len(q))
+            ]
+        ),
+    ],
+    "linear_attention_recurrent": [
+        cumulative,
+        mutants_attention.recurrent(),
+        lambda q, k, v: torch.tril(q @ k.T) @ v,
+    ],
+    "linear_attention_parallel": [
+        cumulative,
+        lambda q, k, v: (q @ k.T * torch.ones(len(q), len(q)).tril()) @ v,
+        lambda q, k, v: (
+            torch.where(
+                torch.arange(len(q))[:, None] >= torch.arange(len(q)), q @ k.T, 0
+            )
+            @ v
+        ),
+    ],
+    "linear_attention_normalised": [
+        cumulative_normalised,
+        lambda q, k, v: functional.normalize(torch.tril(q @ k.T), p=1, dim=1) @ v,
+        mutants_attention.normalised(lambda q, z, k, ks, t: q @ z),
+    ],
+    "elu_plus_one": [
+        lambda x: torch.where(x > 0, x + 1, torch.exp(x)),
+        lambda x: torch.relu(x) + torch.exp(-torch.relu(-x)),
+        lambda x: functional.elu(x.float()).double() + 1,
+    ],
+    "dpfp": [
+        gather,
+        mutants.dpfp(),
+        lambda x, nu: torch.stack([gather(row[None], nu)[0] for row in x]),
+    ],
+    "favor_plus": [
+        mutants.favor(mutants.half),
+        favor_of_distance,
+        lambda x, P: torch.cat([favor_of_distance(row[None], P) for row in x]),
+    ],
+    "sum_normalise": [
+        lambda x: functional.normalize(x, p=1),
+        lambda x: torch.stack([row / row.sum() for row in x]),
+        lambda x: x / (x @ torch.ones(x.shape[1], 1).double() + 1e-9),
+    ],
+    "unit_norm": [
+        functional.normalize,
+        lambda x: x * torch.rsqrt((x**2).sum(-1, keepdim=True) + 1e-8),
+        lambda x: torch.stack([row / torch.linalg.norm(row) for row in x]),
+    ],
+    "delta_step": [
+        forget_first,
+        transposed_inside,
+        mutants_delta.ok,
+        lambda *x: mutants_delta.ok(*(y.float() for y in x)),
+    ],
+    "unit_delta_step": [
+        mutants_delta.over_units(mutants_delta.ok),
+        mutants_delta.over_units(forget_first),
+        mutants_delta.over_units(transposed_inside),
+    ],
+    "delta_rule": [
+        accumulate,
+        mutants_delta.loop(mutants_delta.ok),
+        mutants_delta.loop(forget_first),
+    ],
+    "gated_delta_step": [
+        mutants_delta.gate(mutants_delta.ok),
+        mutants_delta.gate(forget_first),
+        lambda W, q, k, v, b, a: transposed_inside(a * W, q, k, v, b),
+    ],
+    "chunk_writes": [
+        mutants_parallel.writes(),
+        mutants_parallel.dense(lambda A: torch.tril(A, -1)),
+        lambda k, v, beta, W: torch.linalg.solve_triangular(
+            torch.eye(len(k)) + torch.tril(beta[:, None] * (k @ k.T), -1),
+            beta[:, None] * (v - k @ W.T),
+            upper=False,
+        ),
+    ],
+    "householder_product": [
+        mutants_parallel.product(mutants_parallel.reflect),
+        lambda k, beta: reduce_rows(k, beta, torch.eye(k.shape[1]).double()),
+        lambda k, beta: torch.linalg.multi_dot(
+            [torch.eye(k.shape[1]).double()] * 2
+            + [
+                torch.eye(k.shape[1]) - b * torch.outer(x, x)
+                for b, x in zip(beta, k, strict=True)
+            ]
+        ),
+    ],
+}
