@@ -36,6 +36,13 @@ def verdict(exercise: Exercise, function: Function) -> str:
     if all(same(o.value, value) for o, value in zip(theirs, ours, strict=True)):
         but = _in_place(theirs) or _gradient(exercise, function)
         return f"right, but {but}" if but else "right."
+    return f"not yet. {_fault(exercise, function, theirs, ours)}"
+
+
+def _fault(
+    exercise: Exercise, function: Function, theirs: list[Outcome], ours: list[Any]
+) -> str:
+    """Say what is wrong, the most telling first."""
     judges: Sequence[Callable[[], str]] = (
         lambda: _mistake(exercise, theirs, ours),
         lambda: _order(exercise, theirs, ours),
@@ -47,7 +54,7 @@ def verdict(exercise: Exercise, function: Function) -> str:
         lambda: _memory(exercise, function, theirs[0]),
         lambda: _counterexample(exercise, function),
     )
-    return "not yet. " + next(filter(None, (judge() for judge in judges)))
+    return next(filter(None, (judge() for judge in judges)))
 
 
 def _wrong_call(exercise: Exercise, function: Function) -> str:

@@ -7,6 +7,7 @@ import matplotlib as mpl
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from srwm_lite.plots.data import Series, as_groups, as_matrix, as_series
 from srwm_lite.plots.look import COLOURS, HATCHES, axes, style
@@ -96,21 +97,22 @@ def bars(groups: Series, ylabel: str, *, height: float = 2.6) -> Figure:
         ax = grid[0, 0]
         ax.grid(False, axis="x")
         for i, y in enumerate(values.values()):
-            colour, hatch = COLOURS[i % 7], HATCHES[i % 7]
-            mean = float(y.mean())
-            ax.bar(i, mean, 0.6, fc="white", ec=colour, hatch=hatch, lw=1.6, zorder=2)
-            if len(y) > 1:
-                across = torch.linspace(-0.15, 0.15, len(y)) + i
-                ax.plot(across, y, "o", ms=4, color="black", zorder=3)
-            top = max(mean, float(y.max()))
-            ax.annotate(
-                number(mean), (i, top), (0, 4), textcoords="offset points", ha="center"
-            )
+            _bar(ax, i, y)
         ax.set_xticks(range(len(values)), list(values))
         ax.set_xlim(-0.6, len(values) - 0.4)
         ax.set_ylabel(ylabel)
         ax.margins(y=0.15)
     return figure
+
+
+def _bar(ax: Axes, i: int, y: Tensor) -> None:
+    mean, colour, hatch = float(y.mean()), COLOURS[i % 7], HATCHES[i % 7]
+    ax.bar(i, mean, 0.6, fc="white", ec=colour, hatch=hatch, lw=1.6, zorder=2)
+    if len(y) > 1:
+        across = torch.linspace(-0.15, 0.15, len(y)) + i
+        ax.plot(across, y, "o", ms=4, color="black", zorder=3)
+    top = (i, max(mean, float(y.max())))
+    ax.annotate(number(mean), top, (0, 4), textcoords="offset points", ha="center")
 
 
 def spectrum(values: object, *, height: float = 2.6) -> Figure:

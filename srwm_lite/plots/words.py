@@ -188,23 +188,18 @@ def describe_film(film: Film) -> str:
         return " ".join([*words, "Not all of them are finite." if T else ""]).strip()
     norms, ranks = film.norms.double(), film.rank().tolist()
     peak = largest(norms)[0]
-    words.append(
-        f"Their norm goes from {number(norms[0])} to {number(norms[-1])}, the largest "
-        f"is {number(norms[peak])} after step {peak}."
-    )
-    words.append(f"The rank goes from {ranks[0]} to {ranks[-1]}.")
     t, i, j = largest(film.changes.double())
-    change = number(film.changes[t, i, j])
-    words.append(
-        f"The largest change is {change}, at step {t + 1} in row {i + 1}, column "
-        f"{j + 1}."
-    )
     errors = film.error.double().norm(dim=-1)
     worst = largest(errors)[0]
-    words.append(
+    words += [
+        f"Their norm goes from {number(norms[0])} to {number(norms[-1])}, the largest "
+        f"is {number(norms[peak])} after step {peak}.",
+        f"The rank goes from {ranks[0]} to {ranks[-1]}.",
+        f"The largest change is {number(film.changes[t, i, j])}, at step {t + 1} in "
+        f"row {i + 1}, column {j + 1}.",
         f"Before the writes the memory is wrong by at most {number(errors[worst])}, at "
-        f"step {worst + 1}."
-    )
+        f"step {worst + 1}.",
+    ]
     return " ".join(words)
 
 
