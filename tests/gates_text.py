@@ -67,19 +67,19 @@ def code_lines(cell):
     return sum(1 for line in lines if line and not line.startswith(("#", "%")))
 
 
-def outside_solutions(nb):
-    """Yield the cells that stand in the text, not in a folded solution."""
+def in_the_text(nb):
+    """Yield the cells that a reader meets: not in a folded solution, not removed."""
     inside = False
     for cell in nb.cells:
         inside = inside or "{solution-start}" in cell.source
-        if not inside:
+        if not inside and "remove-cell" not in cell.metadata.get("tags", []):
             yield cell
         inside = inside and "{solution-end}" not in cell.source
 
 
 def code_budget(nb):
     """Return how a chapter breaks the limits on its code."""
-    shown = nbformat.v4.new_notebook(cells=list(outside_solutions(nb)))
+    shown = nbformat.v4.new_notebook(cells=list(in_the_text(nb)))
     sizes = sorted(filter(None, map(code_lines, cells(shown, "code"))))
     words = sum(
         len(re.findall(r"[^\W\d_]{2,}", c.source)) for c in cells(shown, "markdown")

@@ -78,6 +78,15 @@ def test_widget_replaces_its_picture(watched, site, name):
         assert not box.locator(".widget-printed").is_visible()
 
 
+@with_widgets
+def test_widget_prints_as_its_picture(watched, site, name):
+    page = watched().open(f"{site}/{name}")
+    page.emulate_media(media="print")
+    for box in page.locator(".widget-box:has(> script)").all():
+        assert box.locator(".widget-printed img").is_visible()
+        assert not box.locator(".widget-drawn").is_visible()
+
+
 # Each gate must close on a planted fault.
 
 BAD = """<!doctype html><html lang="en"><head><title>bad</title></head><body><main>

@@ -1,6 +1,8 @@
 """The built pages: words for pictures, links that lead somewhere, times kept."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import gates_html
@@ -50,6 +52,29 @@ def test_the_build_kept_to_the_time_of_every_chapter(html):
     seconds = json.loads((html.parent / "execution.json").read_text())
     costs = {n: {"seconds": s, "peak_mb": 0} for n, s in seconds.items()}
     assert notebooks.over_budget(costs) == []
+
+
+@book
+def test_the_epub_shows_the_printed_form_of_every_widget(html):
+    command = "build . --toc book/_toc.yml --path-output book --builder custom"
+    flags = [*command.split(), "--custom-builder", "epub"]
+    run = subprocess.run(
+        [str(Path(sys.executable).with_name("jupyter-book")), *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+    boxes = 0
+    for path in (html.parent / "epub" / "chapters").glob("*.xhtml"):
+        text = path.read_text(encoding="utf-8")
+        boxes += text.count('class="widget-printed')
+        assert gates_html.pictures_without_words(gates_html.Page(text)) == []
+        assert "widget-view+json" not in text
+    assert boxes == sum(
+        p.read_text("utf-8").count('class="widget-printed')
+        for p in (html / "chapters").glob("*.html")
+    )
 
 
 # Each gate must close on a planted fault.

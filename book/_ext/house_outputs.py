@@ -8,7 +8,8 @@ from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 VIEW = "application/vnd.jupyter.widget-view+json"
-LIVE_ONLY = "This control needs Python: open the chapter in Jupyter to move it."
+DRAWING_BUILDERS = "html", "dirhtml", "singlehtml"
+LIVE_ONLY = "Live only: this control needs Python. Open the chapter in Jupyter."
 
 Bundle = dict[str, nodes.container]
 
@@ -32,6 +33,12 @@ def models(env: Any, docname: str) -> dict[str, Any]:
     files = getattr(env, "nb_metadata", {}).get(docname, {}).get("js_files", {})
     _, options = files.get("ipywidgets_state", (None, {}))
     return json.loads(options.get("body", "{}")).get("state", {})
+
+
+def is_anywidget(script: nodes.raw, state: dict[str, Any]) -> bool:
+    """Tell whether the model of a view carries the module that draws it."""
+    view = json.loads(script.astext().split(">", 1)[1].rsplit("<", 1)[0])
+    return "_esm" in state.get(view["model_id"], {}).get("state", {})
 
 
 class WordsForPictures(SphinxPostTransform):
@@ -63,23 +70,13 @@ class PicturesForWidgets(SphinxPostTransform):
         state = models(self.env, self.env.docname)
         for bundle, forms in bundles(self.document):
             if VIEW in forms:
-                view = forms[VIEW]
                 printed = forms.get("image/png", forms.get("text/plain"))
-                bundle.replace_self(self.block(view, printed, state))
-
-    def block(
-        self, view: nodes.Node, printed: nodes.container | None, state: dict[str, Any]
-    ) -> nodes.container:
-        """Return the printed form, marked with the model that draws over it."""
-        box = nodes.container(classes=["widget-box"])
-        box += nodes.container(
-            "", *(printed.children if printed else []), classes=["widget-printed"]
-        )
-        script = next(iter(view.findall(nodes.raw)))
-        model = json.loads(script.astext().split(">", 1)[1].rsplit("<", 1)[0])
-        if "_esm" in state.get(model["model_id"], {}).get("state", {}):
-            box += script.deepcopy()
-        else:
-            note = nodes.paragraph("", LIVE_ONLY, classes=["widget-live-only"])
-            box += note
-        return box
+                children = printed.children if printed else []
+                box = nodes.container(classes=["widget-box"])
+                box += nodes.container("", *children, classes=["widget-printed"])
+                script = next(iter(forms[VIEW].findall(nodes.raw)))
+                if not is_anywidget(script, state):
+                    box += nodes.paragraph("", LIVE_ONLY, classes=["widget-live-only"])
+                elif self.app.builder.name in DRAWING_BUILDERS:
+                    box += script.deepcopy()
+                bundle.replace_self(box)
