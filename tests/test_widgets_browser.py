@@ -60,6 +60,16 @@ def small_targets(page):
     )
 
 
+def sticking_out(page):
+    """Return what reaches over the edge of its widget."""
+    return page.evaluate(
+        "() => [...document.querySelectorAll('.fw')].flatMap((fw) => {"
+        " const edge = fw.getBoundingClientRect().right - 12;"
+        " return [...fw.querySelectorAll('.fw-inside *')].filter("
+        "   (x) => x.getBoundingClientRect().right > edge).map((x) => x.outerHTML); })"
+    )
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_widgets_are_accessible(show, players, theme):
     from axe_playwright_python.sync_playwright import Axe
@@ -68,6 +78,7 @@ def test_widgets_are_accessible(show, players, theme):
     page = show(*players, bench, theme=theme)
     found = Axe().run(page, options={"runOnly": RULES, "preload": False}).response
     assert [v["id"] for v in found["violations"]] == []
+    assert sticking_out(page) == []
     bare = "document.querySelectorAll('.fw :is(button, input, select, [tabindex])"
     assert (
         page.evaluate(f"[...{bare}:not([data-lm-suppress-shortcuts=true])')].length")
@@ -79,6 +90,7 @@ def test_widgets_fit_a_phone(show, players):
     page = show(*players, MemoryBench(written=3), viewport=PHONE, has_touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert small_targets(page) == []
+    assert sticking_out(page) == []
     page.locator(".fw-play").first.tap()
     page.wait_for_function(
         "() => document.querySelector('.fw-step').textContent.startsWith('Step 2')"
@@ -136,7 +148,7 @@ def test_cells_tell_their_value(show, players):
     page = show(players[0])
     W = players[0]._reels[0].W[6]
     page.locator(".fw-matrix").first.focus()
-    caption = page.locator(".fw-pictures > figure > figcaption").first
+    caption = page.locator(".fw-readout").first
     assert caption.inner_text().startswith("row 1, column 1")
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp", "End"):
         page.keyboard.press(key)

@@ -111,7 +111,7 @@ def test_widgets_live_in_jupyterlab(lab, page):
     assert player.locator(".fw-step").inner_text() == "Step 5 of 8"
     player.locator(".fw-matrix").focus()
     page.keyboard.press("ArrowDown")
-    caption = player.locator(".fw-pictures > figure > figcaption")
+    caption = player.locator(".fw-readout")
     assert caption.inner_text() == "row 2, column 1: 0"
     bench.get_by_role("button", name="Write", exact=True).focus()
     page.keyboard.press("Enter")

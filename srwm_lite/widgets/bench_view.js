@@ -58,10 +58,7 @@ export function memoryView(hand) {
   function drawW(colours) {
     const flat = bench.now.W.flat();
     const scale = Math.max(1, ...flat.filter(Number.isFinite).map(Math.abs));
-    const { ctx, width, height, ratio } = pen(
-      matrix,
-      Math.round((matrix.clientWidth * bench.V) / bench.K),
-    );
+    const { ctx, width, height, ratio } = pen(matrix, (w) => (w * bench.V) / bench.K);
     const tileAt = drawMatrix(
       ctx,
       colours,
@@ -91,7 +88,7 @@ export function memoryView(hand) {
       const values = shown[name] ?? Array(bench.V).fill(0);
       const { ctx, width, height, ratio } = pen(
         canvas,
-        Math.round((canvas.clientWidth * bench.V) / cols / cols),
+        (w) => (w * bench.V) / cols / cols,
       );
       const scale = Math.max(1, ...values.filter(Number.isFinite).map(Math.abs));
       drawMatrix(

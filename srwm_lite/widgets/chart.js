@@ -8,7 +8,7 @@ const FOOT = 20;
 /** Where the time axis lies; the first frame is t = 0. */
 function frame(canvas, T) {
   const [left, right] = [44, 18];
-  const width = canvas.clientWidth - left - right;
+  const width = canvas.getBoundingClientRect().width - left - right;
   return { left, right, width, x: (t) => left + (T ? (width * t) / T : 0) };
 }
 
@@ -106,7 +106,7 @@ export function drawChart(canvas, skin, film, t, scale, asked) {
   const { T, norm, sigma, rank, k } = film;
   const tape = k ? tapeHeight(film) + 16 : 0;
   const bottom = TOP + scale.tall + FOOT;
-  const { ctx, ratio } = pen(canvas, bottom + tape);
+  const { ctx, ratio } = pen(canvas, () => bottom + tape);
   const area = frame(canvas, T);
   const y = (value) => TOP + scale.tall * (1 - scale.at(value));
   drawAxes(ctx, skin, area, scale, T, bottom);

@@ -104,7 +104,12 @@ export function follow(root, redraw) {
   themes.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
   const media = darkMedia();
   media.addEventListener("change", dress);
-  const sizes = new ResizeObserver(redraw);
+  let width = 0;
+  const sizes = new ResizeObserver(() => {
+    const now = root.clientWidth;
+    if (now !== width) redraw();
+    width = now;
+  });
   sizes.observe(root);
   dress();
   return () => {

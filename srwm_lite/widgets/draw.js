@@ -2,17 +2,19 @@
 import { light } from "./colours.js";
 import { say } from "./dom.js";
 
-/** Size a canvas in its own pixels and return a pen in CSS pixels. */
-export function pen(canvas, height) {
-  const width = canvas.clientWidth;
+/** Fit a canvas to whole pixels of the screen and return a pen in CSS pixels. */
+export function pen(canvas, heightOf) {
   const ratio = window.devicePixelRatio || 1;
-  const tall = height ?? canvas.clientHeight;
-  canvas.style.height = height ? `${height}px` : "";
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(tall * ratio);
+  canvas.style.width = "";
+  canvas.width = Math.floor(canvas.getBoundingClientRect().width * ratio);
+  const width = canvas.width / ratio;
+  canvas.height = Math.round(heightOf(width) * ratio);
+  const height = canvas.height / ratio;
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
   const ctx = canvas.getContext("2d");
   ctx.scale(ratio, ratio);
-  return { ctx, width, height: tall, ratio };
+  return { ctx, width, height, ratio };
 }
 
 /** Where the cells of a matrix lie: tiles on whole device pixels, with thin gaps. */
@@ -106,12 +108,19 @@ export function drawOuter(
   skin,
   { values, rows, cols, side, top, scale, sideScale, topScale },
 ) {
-  const width = canvas.clientWidth;
-  const strip = Math.max(6, Math.round(width * 0.09));
-  const inner = width - strip - 4;
-  const tall = Math.round(inner * Math.min(Math.max(rows / cols, 0.4), 2.2));
-  const { ctx, ratio } = pen(canvas, tall + strip + 4);
-  const box = { x: strip + 4, y: strip + 4, w: inner, h: tall };
+  const shape = Math.min(Math.max(rows / cols, 0.4), 2.2);
+  const stripOf = (width) => Math.max(6, Math.round(width * 0.09));
+  const { ctx, width, height, ratio } = pen(canvas, (w) => {
+    const around = stripOf(w) + 4;
+    return (w - around) * shape + around;
+  });
+  const strip = stripOf(width);
+  const box = {
+    x: strip + 4,
+    y: strip + 4,
+    w: width - strip - 4,
+    h: height - strip - 4,
+  };
   const plain = { ratio, figures: false };
   drawMatrix(ctx, skin, values, rows, cols, box, { scale, ratio });
   if (!top) return;
@@ -142,7 +151,7 @@ export function drawBars(
   values,
   { wanted, scale, names, rising, height = 116 },
 ) {
-  const { ctx, width } = pen(canvas, height);
+  const { ctx, width } = pen(canvas, () => height);
   const figures = width / values.length >= 30;
   const left = figures && !rising ? 52 : 0;
   const per = Math.min((width - left) / values.length, 46);

@@ -13,7 +13,7 @@ const PARTS = [
 ];
 
 const figure = (canvas, caption) =>
-  h("figure", { class: "fw-figure" }, canvas, h("figcaption", {}, caption));
+  h("div", { class: "fw-figure" }, canvas, h("p", { class: "fw-note" }, caption));
 
 const named = (film, s) =>
   film.labels[s - 1] ? `step ${s} (${film.labels[s - 1]})` : `step ${s}`;
@@ -63,7 +63,7 @@ export function filmView(film, player) {
   );
   const chart = timeCanvas(film, player);
   const bars = h("canvas", { class: "fw-bars", role: "img" });
-  const cell = h("span", {});
+  const cell = h("span", { class: "fw-readout" });
   const chartNote = h("p", { class: "fw-note" });
   const answerNote = h("p", { class: "fw-note" });
   const shown = PARTS.filter(([part]) => film.v || part === "changed");
@@ -86,7 +86,7 @@ export function filmView(film, player) {
   function drawPictures(colours, t) {
     const { ctx, width, ratio } = pen(
       matrix,
-      Math.round(matrix.clientWidth * Math.min(Math.max(film.V / film.K, 0.4), 1.6)),
+      (w) => w * Math.min(Math.max(film.V / film.K, 0.4), 1.6),
     );
     const box = { x: 0, y: 0, w: width, h: matrix.clientHeight };
     const tileAt = drawMatrix(ctx, colours, film.W(t), film.V, film.K, box, {
