@@ -16,9 +16,8 @@ TARGET = Path(__file__).parent / "_static" / "weights.svg"
 SIZE, CELL, GAP, TOP, LEFT = 6, 15, 34, 52, 30
 NOTES = ("write key 1", "write key 2", "write key 3", "write key 4", "overwrite key 2")
 STYLE = """<style>
-text { font: 13px system-ui, "Segoe UI", sans-serif; fill: #454f5b; }
+text { font: 13px system-ui, "Segoe UI", sans-serif; fill: #6b7785; }
 .grid { fill: none; stroke: #9aa4b0; stroke-width: 1; }
-@media (prefers-color-scheme: dark) { text { fill: #c4ccd6; } }
 </style>"""
 
 
