@@ -54,10 +54,15 @@ def compiler() -> list[str]:
 
 @cache
 def load(idea: str, dtype: torch.dtype = torch.float32) -> ctypes.CDLL | str:
-    """Return the compiled kernel, or in words why it cannot be compiled."""
-    source = Path(__file__).with_name(f"{idea}.cpp")
+    """Return the compiled kernel, or in words why it cannot be compiled.
+
+    ``gated_delta_rule`` is ``delta_rule.cpp`` compiled with ``-DGATED=1``.
+    """
+    stem = idea.removeprefix("gated_")
+    source = Path(__file__).with_name(f"{stem}.cpp")
     try:
-        command = [*compiler(), *FLAGS, f"-Dreal={REAL[dtype]}"]
+        constants = f"-Dreal={REAL[dtype]}", f"-DGATED={int(stem != idea)}"
+        command = [*compiler(), *FLAGS, *constants]
         stem = f"{idea}-{REAL[dtype]}-{fingerprint(command, source)}"
         place = folder()
         return ctypes.CDLL(str(_kept(place, stem) or _build(place, stem, command, source)))

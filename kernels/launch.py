@@ -15,6 +15,7 @@ from torch.autograd import Function
 from .compile import REAL, load
 
 WORTH_A_THREAD = 1 << 19  # writes into W; fewer are done before a thread has started
+torch.empty(1 << 22)  # glibc then keeps what is freed: new memory costs a fault a page
 
 
 class Array(ctypes.Structure):
@@ -33,8 +34,13 @@ class Size(ctypes.Structure):
     _fields_ = tuple((axis, ctypes.c_int64) for axis in ("T", "H", "K", "V"))
 
 
-def rows(x: Tensor) -> Array:
-    """Describe (B, T, H) or (B, T, H, K); copy only if the last axis is not dense."""
+def rows(x: Tensor | None) -> Array:
+    """Describe (B, T, H) or (B, T, H, K); copy only if the last axis is not dense.
+
+    None stands for what this kernel does not use, or for zeros.
+    """
+    if x is None:
+        return Array()
     if x.dim() == 4 and x.stride(-1) != 1:
         x = x.contiguous()
     array = Array(x.data_ptr(), *x.stride()[:3])
@@ -43,9 +49,7 @@ def rows(x: Tensor) -> Array:
 
 
 def matrix(W: Tensor | None) -> Array:
-    """Describe fast weights (B, H, V, K); None stands for zeros, or not wanted."""
-    if W is None:
-        return Array()
+    """Describe fast weights (B, H, V, K)."""
     array = rows(W)
     array.t, array.h = array.h, array.t
     return array

@@ -2,9 +2,9 @@
 //
 //     W += v ⊗ k;   y = W q
 //
-// A tile of W (a few rows of keys, one vector of values) stays in the registers for the
-// whole sequence. Transposing W is a swap of two strides, walking back in time is a
-// negative stride, and so the backward pass is three more linear attentions:
+// A tile of W (N keys by L values) stays in the registers for the whole sequence.
+// Transposing W is a swap of two strides, walking back in time is a negative stride, and
+// so the backward pass is linear attention three times:
 //
 //     dq_t = W_tᵀ dy_t               write k under v, read with dy
 //     dv_t = G_t k_t                 from the end: write dy under q, read with k
@@ -13,65 +13,60 @@
 // with G_t = dL/dW_t = dL/dW_T + sum over s >= t of dy_s ⊗ q_s.
 //
 // Shapes: q, k (B, T, H, K); v, y (B, T, H, V), any strides, last axis dense;
-// W (B, H, V, K). Sequence n is batch n / H, head n % H.
+// W (B, H, V, K).
 #include "vectors.h"
 
-template <int N>                               // N keys by LANES values of W
-static void tile(Int T, Rows q, Rows k, Rows v, Rows y, Matrix W, Matrix W_T,
-                 Int lanes, bool add)
+template <int N, int L>
+static void tile(Int T, Rows q, Rows k, Rows v, Rows y, Matrix W, Matrix W_T, bool add)
 {
-    Vec S[N];
-    load(S, W, N, lanes);
+    Vec<L> S[N];
+    for (int i = 0; i < N; i++) S[i] = W.load<L>(i);
     for (Int t = 0; t < T; t++) {
         const real *q_t = q[t], *k_t = k[t];
-        const Vec v_t = load(v[t], lanes);
-        Vec y_t = add ? load(y[t], lanes) : Vec{};
+        const Vec<L> v_t = load<L>(v[t]);
+        Vec<L> even = {}, odd = {};            // two short chains of sums, not one long
         for (int i = 0; i < N; i++) {
             S[i] += k_t[i] * v_t;
-            y_t += q_t[i] * S[i];
+            (i % 2 ? odd : even) += q_t[i] * S[i];
         }
-        store(y[t], y_t, lanes);
+        store(y[t], add ? load<L>(y[t]) + (even + odd) : even + odd);
     }
-    if (W_T.first) store(W_T, S, N, lanes);
+    for (int i = 0; i < N; i++) W_T.store<L>(i, S[i]);
 }
 
 static void attend(Int T, Int K, Int V, Rows q, Rows k, Rows v, Rows y,
                    Matrix W, Matrix W_T)
 {
-    for (Int j = 0; j < V; j += LANES)
-        for (Int i = 0, n = ROWS; i < K; i += n) {
-            while (n > K - i) n /= 2;
-            const auto run = n == 16 ? tile<16> : n == 8 ? tile<8> : n == 4 ? tile<4>
-                           : n == 2 ? tile<2> : tile<1>;
-            run(T, q + i, k + i, v + j, y + j, W.at(j, i).transposed(),
-                W_T.at(j, i).transposed(), V - j, i > 0);
-        }
+    cut<LANES>(0, V, [=](auto L, Int j) {
+        cut<ROWS>(0, K, [=](auto N, Int i) {
+            tile<N.value, L.value>(T, q + i, k + i, v + j, y + j, W.at(j, i).transposed(),
+                                   W_T.at(j, i).transposed(), i > 0);
+        });
+    });
 }
 
 // x: q, k, v, W, y, W_T
 extern "C" void forward(const Array* x, const Size* size, Int first, Int last)
 {
     const auto [T, H, K, V] = *size;
-    for (Int n = first; n < last; n++) {
-        const Int b = n / H, h = n % H;
-        attend(T, K, V, x[0].rows(b, h), x[1].rows(b, h), x[2].rows(b, h),
-               x[4].rows(b, h), x[3].matrix(b, h), x[5].matrix(b, h));
-    }
+    for_each(x, H, first, last, [=](Sequence s) {
+        attend(T, K, V, s.rows(0), s.rows(1), s.rows(2), s.rows(4), s.matrix(3),
+               s.matrix(5));
+    });
 }
 
 // x: q, k, v, W, dy, dW_T, dq, dk, dv, dW
 extern "C" void backward(const Array* x, const Size* size, Int first, Int last)
 {
     const auto [T, H, K, V] = *size;
-    for (Int n = first; n < last; n++) {
-        const Int b = n / H, h = n % H;
-        const Rows q = x[0].rows(b, h), k = x[1].rows(b, h), v = x[2].rows(b, h),
-                   dy = x[4].rows(b, h);
-        const Matrix G = x[5].matrix(b, h), none = {};
-        attend(T, V, K, dy, v, k, x[6].rows(b, h), x[3].matrix(b, h).transposed(), none);
-        attend(T, V, K, v.reversed(T), dy.reversed(T), q.reversed(T),
-               x[7].rows(b, h).reversed(T), G.transposed(), none);
-        attend(T, K, V, k.reversed(T), q.reversed(T), dy.reversed(T),
-               x[8].rows(b, h).reversed(T), G, x[9].matrix(b, h));
-    }
+    for_each(x, H, first, last, [=](Sequence s) {
+        const Rows q = s.rows(0), k = s.rows(1), v = s.rows(2), dy = s.rows(4),
+                   q_back = q.reversed(T), dy_back = dy.reversed(T);
+        const Matrix W = s.matrix(3), G = s.matrix(5), none = {};
+        attend(T, V, K, dy, v, k, s.rows(6), W.transposed(), none);
+        attend(T, V, K, v.reversed(T), dy_back, q_back, s.rows(7).reversed(T),
+               G.transposed(), none);
+        attend(T, K, V, k.reversed(T), q_back, dy_back, s.rows(8).reversed(T), G,
+               s.matrix(9));
+    });
 }

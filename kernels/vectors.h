@@ -1,4 +1,4 @@
-// Vectors as wide as the machine's, and rows of a sequence. For GCC and Clang.
+// Vectors, rows of a sequence, and matrices cut into tiles. For GCC and Clang.
 //
 // `real` is float or double, chosen on the compiler's command line (-Dreal=float).
 // Sums always run over the rows of a tile, never across the lanes of a vector: so no
@@ -17,10 +17,24 @@ constexpr int BYTES = 16, ROWS = 16;
 #else
 constexpr int BYTES = 16, ROWS = 8;
 #endif
+constexpr int LANES = BYTES / sizeof(real);
 
-typedef real Vec __attribute__((vector_size(BYTES)));
 typedef int64_t Int;
-constexpr Int LANES = BYTES / sizeof(real);
+struct Size { Int T, H, K, V; };
+
+template <int L> struct Vector {
+    typedef real type __attribute__((vector_size(L * sizeof(real))));
+};
+template <int L> using Vec = typename Vector<L>::type;
+
+template <int L> static inline Vec<L> load(const real* p)
+{
+    Vec<L> x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+template <class V> static inline void store(real* p, V x) { memcpy(p, &x, sizeof x); }
 
 struct Rows {                                  // a row for each time step
     real* first;
@@ -38,56 +52,45 @@ struct Matrix {                                // transposed without moving a nu
     {
         return {first ? first + i * row + j * column : first, row, column};
     }
+    template <int L> Vec<L> load(Int i) const  // L numbers of row i; no matrix: zeros
+    {
+        Vec<L> x = {};
+        for (int j = 0; first && j < L; j++) x[j] = first[i * row + j * column];
+        return x;
+    }
+    template <int L> void store(Int i, Vec<L> x) const
+    {
+        for (int j = 0; first && j < L; j++) first[i * row + j * column] = x[j];
+    }
 };
-
-struct Size { Int T, H, K, V; };
 
 struct Array {                                 // a tensor and its strides, in elements
     real* data;
     Int b, t, h;
-    Rows rows(Int b_, Int h_) const { return {data + b_ * b + h_ * h, t}; }
-    Matrix matrix(Int b_, Int h_) const      // (B, H, V, K): t is the stride of V
+};
+
+struct Sequence {                              // what one batch entry and head sees of it
+    const Array* x;
+    Int b, h;
+    Rows rows(int i) const { return {x[i].data + b * x[i].b + h * x[i].h, x[i].t}; }
+    Matrix matrix(int i) const                 // (B, H, V, K): t is the stride of V
     {
-        return {data ? data + b_ * b + h_ * h : data, t, 1};
+        const Array& W = x[i];
+        return {W.data ? W.data + b * W.b + h * W.h : nullptr, W.t, 1};
     }
 };
 
-static inline Vec load(const real* p, Int n)   // the first n lanes, the others zero
+template <class F>                             // sequence n is batch n / H, head n % H
+static void for_each(const Array* x, Int H, Int first, Int last, F&& run)
 {
-    Vec x = {};
-    if (n >= LANES) memcpy(&x, p, sizeof x);
-    else if (n == LANES / 2) memcpy(&x, p, sizeof x / 2);
-    else memcpy(&x, p, n * sizeof(real));
-    return x;
+    for (Int n = first; n < last; n++) run(Sequence{x, n / H, n % H});
 }
 
-static inline void store(real* p, Vec x, Int n)
-{
-    if (n >= LANES) memcpy(p, &x, sizeof x);
-    else if (n == LANES / 2) memcpy(p, &x, sizeof x / 2);
-    else memcpy(p, &x, n * sizeof(real));
-}
+template <int N> struct Number { static constexpr int value = N; };
 
-static inline real sum(Vec x)
+template <int N, class F>                      // from, from + N, ... and what is left over
+static void cut(Int from, Int to, F&& run)
 {
-    real lane[LANES], total = 0;
-    memcpy(lane, &x, sizeof x);
-    for (Int j = 0; j < LANES; j++) total += lane[j];
-    return total;
-}
-
-static inline void load(Vec* S, Matrix W, Int rows, Int n)
-{
-    for (Int i = 0; i < rows; i++) {
-        S[i] = Vec{};
-        for (Int j = 0; j < n && j < LANES; j++)
-            S[i][j] = W.first[i * W.row + j * W.column];
-    }
-}
-
-static inline void store(Matrix W, const Vec* S, Int rows, Int n)
-{
-    for (Int i = 0; i < rows; i++)
-        for (Int j = 0; j < n && j < LANES; j++)
-            W.first[i * W.row + j * W.column] = S[i][j];
+    for (; from + N <= to; from += N) run(Number<N>{}, from);
+    if constexpr (N > 1) cut<(N > 4 ? N / 2 : 1)>(from, to, run);
 }
