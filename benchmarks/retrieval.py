@@ -42,7 +42,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "retrieval.json"
 UNFINISHED = Path(tempfile.gettempdir()) / "srwm-lite-retrieval"
 D_KEY, BATCH, COPIES, STEPS = 64, 32, 3, 1500
-SIZES = (40, 60, 80, 120, 160, 240, 320)
+SIZES = (40, 60, 80, 120, 160, 240)
 
 Map = Callable[[Tensor], Tensor]
 
@@ -53,7 +53,7 @@ class Choice(NamedTuple):
     d_dot: int | None
     memory: dict[str, Any]
     lr: float = 3e-3
-    most: int = 320
+    most: int = 240
 
 
 def redrawn(x: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ CHOICES = {
     "DPFP-2": Choice(4 * D_KEY, {"feature_map": partial(dpfp, nu=2)}),
     "FAVOR+ redrawn": Choice(2 * D_KEY, {"feature_map": redrawn}, lr=1e-3, most=120),
     "FAVOR+ fixed": Choice(2 * D_KEY, {"feature_map": fixed()}, lr=1e-3, most=120),
-    "softmax": Choice(None, {"rule": "softmax"}),
+    "softmax": Choice(None, {"rule": "softmax"}, lr=1e-3),
 }
 
 
@@ -152,8 +152,9 @@ def circumstances(steps: int) -> dict[str, Any]:
     cpuinfo = Path("/proc/cpuinfo")
     names = cpuinfo.read_text().split("\n") if cpuinfo.exists() else []
     model = next((x.split(":")[1].strip() for x in names if "model name" in x), "")
+    threads = torch.get_num_threads()
     return {
-        "device": f"CPU, {model or platform.processor()}, {torch.get_num_threads()} thread",
+        "device": f"CPU, {model or platform.processor()}, {threads} thread(s)",
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit,
         "torch": torch.__version__,
