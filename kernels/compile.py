@@ -65,7 +65,9 @@ def load(idea: str, dtype: torch.dtype = torch.float32) -> ctypes.CDLL | str:
         command = [*compiler(), *FLAGS, *constants]
         stem = f"{idea}-{REAL[dtype]}-{fingerprint(command, source)}"
         place = folder()
-        return ctypes.CDLL(str(_kept(place, stem) or _build(place, stem, command, source)))
+        return ctypes.CDLL(
+            str(_kept(place, stem) or _build(place, stem, command, source))
+        )
     except (OSError, RuntimeError) as error:
         return str(error)
 

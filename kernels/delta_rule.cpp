@@ -202,15 +202,16 @@ static void stored(const Walk& s, Int i0, Int j)
     }
 }
 
-// The rows of one head lie far apart. Touching those of all heads in the order of memory
-// brings them into the cache several times faster than one head after the other does.
+// The rows of one head lie far apart. If they are needed more than once, it pays to touch
+// those of all heads first, in the order of memory: the cache then fills several times
+// faster than one head at a time.
 static void touch(Sequence s, const Size& size, int i)
 {
     const Array& x = s.x[i];
     const Int end = (size.T - 1) * x.t + (size.H - 1) * x.h;
-    if (s.h || end > 4 * size.T * size.H * (size.K + size.V) || end > 1 << 18) return;
+    if (s.h || size.V <= LANES || end > 4 * size.T * size.H * size.V) return;
     volatile const real* p = s.rows(i)[0];
-    for (Int n = 0; n <= end; n += 64 / sizeof(real)) (void)p[n];
+    for (Int n = 0; n <= end && n < 1 << 18; n += 64 / sizeof(real)) (void)p[n];
 }
 
 template <int L> constexpr int known(int K) { return L == LANES ? K : 0; }

@@ -63,7 +63,9 @@ def run(idea: str, name: str, k: Tensor, v: Tensor, *arrays: Array) -> None:
     x, size = (Array * len(arrays))(*arrays), ctypes.byref(Size(T, H, K, v.shape[-1]))
     n = max(1, min(torch.get_num_threads(), sequences, work // WORTH_A_THREAD))
     cuts = [ctypes.c_int64(sequences * i // n) for i in range(n + 1)]
-    threads = [Thread(target=function, args=(x, size, *cuts[i : i + 2])) for i in range(1, n)]
+    threads = [
+        Thread(target=function, args=(x, size, *cuts[i : i + 2])) for i in range(1, n)
+    ]
     for thread in threads:
         thread.start()
     function(x, size, *cuts[:2])
