@@ -87,7 +87,7 @@ def test_takes_what_trace_records(tmp_path):
     q, k, v = (torch.randn(2, 5, 3, n) for n in (4, 4, 6))
     beta = torch.rand(2, 5, 3)
     with trace.record() as recording:
-        delta_rule(q, k, v, beta)
+        delta_rule(q, k, v, beta, backend="loop")
     player = WeightPlayer(recording.film(0, batch=1, head=2))
     assert player.films[0]["title"] == "delta rule"
     frames = [

@@ -20,6 +20,8 @@ CELLS = (
     "bench = MemoryBench(preset='orthogonal')\nbench",
     "print(f'step {player.step} stored {float(bench.W.abs().sum()):.3f}')",
 )
+READY = """() => window.jupyterapp?.shell?.currentWidget?.sessionContext
+  ?.session?.kernel?.connectionStatus === "connected" """
 QUIET = {
     "disabledExtensions": {
         "@jupyterlab/apputils-extension:announcements": True,
@@ -57,6 +59,7 @@ def lab(tmp_path):
     port = free_port()
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}"]
     command += ["--IdentityProvider.token=", "--ServerApp.ip=127.0.0.1"]
+    command += ["--LabApp.expose_app_in_browser=True"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     server = subprocess.Popen(
@@ -98,9 +101,8 @@ def test_widgets_live_in_jupyterlab(lab, page):
     page.set_default_timeout(60_000)
     page.goto(f"{lab}/lab/tree/live.ipynb?reset")
     page.locator(".jp-Notebook .jp-CodeCell").nth(2).wait_for()
-    page.wait_for_selector("[data-status=idle], .jp-Notebook-ExecutionIndicator")
-    page.locator(".lm-MenuBar-itemLabel", has_text="Run").first.click()
-    page.locator(".lm-Menu-itemLabel", has_text="Run All Cells").first.click()
+    page.wait_for_function(READY)
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     player, bench = page.locator(".fw-player"), page.locator(".fw-bench")
     bench.wait_for()
 

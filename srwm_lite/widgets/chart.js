@@ -19,23 +19,19 @@ export function stepAt(canvas, T, clientX) {
   return Math.round(Math.min(Math.max(at, 0), 1) * T);
 }
 
-/** Linear, unless the numbers span so much that a line would show only the last one. */
+/** Linear, unless the film grows so much that a line would show only its end. */
 export function scaleOf(films) {
-  const all = films.flatMap(({ norm }) => [...norm]).filter(Number.isFinite);
-  const top = Math.max(...all, 1e-12);
-  const low = Math.min(...all.filter((x) => x > top * 1e-15), top);
-  const log =
-    films.some(({ norm }) => norm.some((x) => !Number.isFinite(x))) || top / low > 2e4;
+  const all = films.flatMap(({ norm }) => [...norm]);
+  const sizes = all.filter((x) => Number.isFinite(x) && x > 0).sort((a, b) => a - b);
+  const middle = sizes[Math.floor(sizes.length / 2)] ?? 1;
+  const top = sizes.at(-1) ?? 1;
   const tall = films.length > 1 ? 104 : 168;
+  const log = top > 2e4 * middle || !all.every(Number.isFinite);
   if (!log) return { log, tall, top, low: 0, at: (x) => x / top };
+  const low = sizes.find((x) => x > 1e-6 * all.find((y) => y > 0));
   const span = Math.log(top / low) || 1;
-  return {
-    log,
-    tall,
-    top,
-    low,
-    at: (x) => (x > 0 ? Math.max(0, Math.log(x / low) / span) : 0),
-  };
+  const at = (x) => (x > 0 ? Math.max(0, Math.log(x / low) / span) : 0);
+  return { log, tall, top, low, at };
 }
 
 function drawLine(ctx, area, y, values, step, size) {
@@ -142,6 +138,7 @@ export function tapeStep(canvas, film, scale, { clientX, clientY }) {
 }
 
 export function chartText({ norm, sigma, rank }, t, { log }) {
+  if (!Number.isFinite(norm[t])) return "W is no longer finite.";
   const values = [...sigma.subarray(t * rank, (t + 1) * rank)].slice(0, 4);
   const names = values.length > 1 ? "singular values" : "singular value";
   const more = rank > 4 ? " and smaller" : "";

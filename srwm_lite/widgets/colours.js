@@ -30,6 +30,8 @@ const RAMPS = {
   },
 };
 
+const NO_NUMBER = [96, 106, 118];
+
 function along(stops, x) {
   const at = Math.min(x, 1) * (stops.length - 1);
   const i = Math.min(Math.floor(at), stops.length - 2);
@@ -42,14 +44,14 @@ export const light = ([r, g, b]) => {
   );
   return 0.2126 * line[0] + 0.7152 * line[1] + 0.0722 * line[2];
 };
-const css = (rgb) => `rgb(${rgb.join(" ")})`;
 
 /** The colours of the widget as it stands, light or dark. */
 export function skin(root) {
   const style = getComputedStyle(root);
   const named = (name) => style.getPropertyValue(`--fw-${name}`).trim();
   const ramp = RAMPS[root.hasAttribute("data-dark") ? "dark" : "light"];
-  const tint = (x) => along(x < 0 ? ramp.minus : ramp.plus, Math.abs(x));
+  const tint = (x) =>
+    Number.isFinite(x) ? along(x < 0 ? ramp.minus : ramp.plus, Math.abs(x)) : NO_NUMBER;
   return {
     ink: named("ink"),
     muted: named("muted"),
@@ -59,6 +61,6 @@ export function skin(root) {
     minus: named("minus"),
     font: style.fontFamily,
     tint,
-    colour: (x) => (Number.isFinite(x) ? css(tint(x)) : named("muted")),
+    colour: (x) => `rgb(${tint(x).join(" ")})`,
   };
 }

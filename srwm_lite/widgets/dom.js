@@ -78,8 +78,12 @@ export function icon(name) {
 export function say(x, digits = 3) {
   if (Number.isNaN(x)) return "not a number";
   if (!Number.isFinite(x)) return x > 0 ? "infinity" : "−infinity";
-  const short = Math.abs(x) < 1e-9 ? "0" : String(Number(x.toPrecision(digits)));
-  return short.replace("-", "−");
+  if (Math.abs(x) < 1e-9) return "0";
+  const plain = Math.abs(x) < 1e5 && Math.abs(x) >= 1e-4;
+  const short = plain
+    ? String(Number(x.toPrecision(digits)))
+    : x.toExponential(digits - 1).replace("e+", "e");
+  return short.replaceAll("-", "−");
 }
 
 const darkMedia = () => window.matchMedia("(prefers-color-scheme: dark)");

@@ -19,10 +19,8 @@ export function pen(canvas, heightOf) {
 
 /** Where the cells of a matrix lie: tiles on whole device pixels, with thin gaps. */
 function tiles(box, rows, cols, ratio) {
-  const gap =
-    Math.min(box.w / cols, box.h / rows) >= 9
-      ? Math.max(1, Math.round(1.5 * ratio)) / ratio
-      : 0;
+  const wide = Math.min(box.w / cols, box.h / rows) >= 9;
+  const gap = wide ? Math.max(1, Math.round(1.5 * ratio)) / ratio : 0;
   const snap = (x) => Math.round(x * ratio) / ratio;
   const edge = (start, size, n, i) => snap(start + (size * i) / n);
   return (i, j) => {
@@ -37,7 +35,10 @@ function tiles(box, rows, cols, ratio) {
   };
 }
 
-const printed = (x) => (Math.abs(x) >= 10 ? say(x, 3) : say(Number(x.toFixed(2))));
+const printed = (x) => {
+  if (!Number.isFinite(x)) return Number.isNaN(x) ? "NaN" : x > 0 ? "∞" : "−∞";
+  return say(Math.abs(x) >= 10 ? x : Number(x.toFixed(2)));
+};
 
 /** The size of figures that fits every cell, or 0 when they would be too small. */
 function figureSize(ctx, skin, values, cell) {
@@ -53,9 +54,9 @@ function figureSize(ctx, skin, values, cell) {
 }
 
 function drawFigure(ctx, skin, x, scale, [left, top, w, tall]) {
-  const L = light(skin.tint(Number.isFinite(x) ? x / scale : 0));
+  const L = light(skin.tint(x / scale));
   ctx.fillStyle = 1.05 / (L + 0.05) > (L + 0.05) / 0.056 ? "#fff" : "#14181f";
-  if (Math.abs(x) < 0.005) ctx.globalAlpha = 0.55;
+  if (Math.abs(x) < 0.005) ctx.globalAlpha = 0.65;
   ctx.fillText(printed(x), left + w / 2, top + tall / 2 + 0.5);
   ctx.globalAlpha = 1;
 }
@@ -64,6 +65,19 @@ function drawMinus(ctx, skin, x, scale, [left, top, w, tall]) {
   const L = light(skin.tint(x / scale));
   ctx.fillStyle = L < 0.25 ? "rgb(255 255 255 / .8)" : "rgb(10 20 40 / .7)";
   ctx.fillRect(left + w * 0.3, top + tall / 2 - 0.5, w * 0.4, 1);
+}
+
+/** Small cells, without gaps or figures: one picture, enlarged. */
+function drawFine(ctx, skin, values, rows, cols, box, scale) {
+  const image = new ImageData(cols, rows);
+  values.forEach((x, n) => image.data.set([...skin.tint(x / scale), 255], 4 * n));
+  const small = Object.assign(document.createElement("canvas"), {
+    width: cols,
+    height: rows,
+  });
+  small.getContext("2d").putImageData(image, 0, 0);
+  ctx.imageSmoothingEnabled = false;
+  ctx.drawImage(small, box.x, box.y, box.w, box.h);
 }
 
 /** Draw `values` (row by row) into a box; figures where they fit, else marks for minus. */
@@ -78,6 +92,10 @@ export function drawMatrix(
 ) {
   const cellAt = tiles(box, rows, cols, ratio);
   const cell = Math.min(box.w / cols, box.h / rows);
+  if (cell < 9) {
+    drawFine(ctx, skin, values, rows, cols, box, scale);
+    return cellAt;
+  }
   const size =
     figures && cell >= 16 && scale > 0.2 ? figureSize(ctx, skin, [...values], cell) : 0;
   ctx.textAlign = "center";
@@ -88,7 +106,7 @@ export function drawMatrix(
     ctx.fillStyle = skin.colour(x / scale);
     ctx.fillRect(...tile);
     if (size) drawFigure(ctx, skin, x, scale, tile);
-    else if (cell >= 9 && x / scale < -0.08) drawMinus(ctx, skin, x, scale, tile);
+    else if (x / scale < -0.08) drawMinus(ctx, skin, x, scale, tile);
   });
   return cellAt;
 }
@@ -182,7 +200,11 @@ export function drawBars(
   ctx.font = `12px ${skin.font}`;
   ctx.textAlign = "center";
   ctx.textBaseline = "alphabetic";
-  if (per >= 14) names.forEach((name, i) => write(name, i, floor + 14, skin.muted));
+  const wide = Math.max(...names.map((name) => ctx.measureText(name).width)) + 3;
+  const every = [1, 2, 5, 10].find((n) => n * per >= wide) ?? names.length;
+  names.forEach((name, i) => {
+    if ((i + 1) % every === 0) write(name, i, floor + 14, skin.muted);
+  });
   if (!figures) return;
   values.forEach((x, i) =>
     write(printed(x), i, rising ? mid - tall(x) - 4 : height - 4, skin.ink),

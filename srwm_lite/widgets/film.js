@@ -45,6 +45,13 @@ export function decode(films, view) {
   });
 }
 
+/** The largest finite magnitude; 0 if there is none. */
+export const largest = (values) =>
+  values.reduce(
+    (most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most),
+    0,
+  );
+
 /** W k for a flat W. */
 export const answer = (W, k, V) =>
   Float64Array.from({ length: V }, (_, i) =>

@@ -1,6 +1,7 @@
 // The clock and the question of all films: the step, the key asked with, the cell.
 import { scaleOf } from "./chart.js";
 import { say, voice } from "./dom.js";
+import { largest } from "./film.js";
 import { cellText } from "./film_view.js";
 
 export class Player {
@@ -32,7 +33,7 @@ export class Player {
   ask(asked) {
     this.asked = asked;
     this.changed();
-    this.spoken.speak(this.views.map(({ reply }) => reply?.textContent).join(" "));
+    this.spoken.speak(this.views.map(({ reply }) => reply.node.textContent).join(" "));
   }
 
   point(cell, speak = false) {
@@ -48,6 +49,13 @@ export class Player {
     if (!k) return null;
     if (this.asked === "query" && q) return q(Math.max(this.step, 1));
     return k(Number(this.asked) || Math.max(this.step, 1));
+  }
+
+  /** What full colour means for W and for the small pictures, at step t. */
+  colourScales(film, t) {
+    if (!this.scale.log) return [film.scale, film.writeScale];
+    const most = largest(film.W(t)) || 1;
+    return [most, Math.max(most, t ? largest(film.W(t - 1)) : 0)];
   }
 
   askedSteps({ k, T }) {

@@ -73,18 +73,21 @@ function transport(player) {
   return { node, draw };
 }
 
-function legend(films) {
+function legend({ films, scale }) {
   const most = (name) => say(Math.max(...films.map((film) => film[name])), 2);
   const writes = films.some((film) => film.writeScale !== film.scale)
     ? `; small pictures ±${most("writeScale")}`
     : "";
+  const full = scale.log
+    ? "the largest entry of each step"
+    : `W ±${most("scale")}${writes}`;
   return h(
     "p",
     { class: "fw-legend" },
     h("span", {}, "−"),
     h("span", { class: "fw-ramp", "aria-hidden": "true" }),
     h("span", {}, "+"),
-    h("span", {}, `full colour: W ±${most("scale")}${writes}`),
+    h("span", {}, `full colour: ${full}`),
     h("span", { class: "fw-key" }, h("i", { class: "fw-solid" }), "norm"),
     h("span", { class: "fw-key" }, h("i", { class: "fw-dashed" }), "singular values"),
   );
@@ -136,19 +139,19 @@ function render({ model, el }) {
     { class: "fw-inside", "data-films": films.length },
     row(
       "fw-films",
-      player.views.map(({ pictures }) => pictures),
+      player.views.map(({ pictures }) => pictures.node),
     ),
     bar.node,
     row(
       "fw-times",
-      player.views.map(({ time }) => time),
+      player.views.map(({ time }) => time.node),
     ),
-    legend(films),
+    legend(player),
     ask?.node,
     ask &&
       row(
         "fw-replies",
-        player.views.map(({ reply }) => reply),
+        player.views.map(({ reply }) => reply.node),
       ),
   );
   const root = h(
