@@ -16,6 +16,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from conftest import Watched
 
+pytestmark = pytest.mark.book
+
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = "_config.yml", "book/_ext", "book/_static", "book/_templates"
 CONTENTS = "format: jb-book\nroot: book/intro\nchapters:\n  - file: chapters/01_page\n"
