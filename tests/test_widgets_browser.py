@@ -160,6 +160,17 @@ def test_cells_tell_their_value(show, players):
     assert caption.inner_text().startswith("row 1, column 1")
 
 
+def test_films_may_differ_in_size(show):
+    page = show(
+        WeightPlayer(torch.ones(3, 2, 2), torch.ones(3, 2, 5), titles=["a", "b"])
+    )
+    page.locator(".fw-matrix").nth(1).focus()
+    page.keyboard.press("End")
+    readouts = page.locator(".fw-readout").all_inner_texts()
+    assert readouts[0].startswith("W after the step")
+    assert readouts[1] == "row 1, column 5: 1"
+
+
 def test_a_key_asks_the_matrix(show, players):
     page = show(players[0])
     bars = page.locator(".fw-bars").first

@@ -20,7 +20,7 @@ const named = (film, s) =>
 /** What stands in a cell, and what the step did there. */
 export function cellText(film, t, [i, j]) {
   const { W, V, K, v } = film;
-  if (i >= V || j >= K) return "";
+  if (i >= V || j >= K) return "no such cell";
   const n = i * K + j;
   const { written, removed } = parts(film, t);
   const did =
@@ -71,6 +71,9 @@ function partView(film, part, name) {
   return { node: figure(canvas, name), part, draw };
 }
 
+/** The cell that is pointed at, if this film has it; films may differ in size. */
+const held = ({ V, K }, cell) => (cell && cell[0] < V && cell[1] < K ? cell : null);
+
 function pictureView(film, player) {
   const matrix = cellCanvas(`${film.title}, matrix`, film.V, film.K, player);
   const readout = h("span", { class: "fw-readout" });
@@ -95,7 +98,7 @@ function pictureView(film, player) {
   );
   const shape = Math.min(Math.max(film.V / film.K, 0.4), 1.6);
   const draw = (colours, t) => {
-    const { cell } = player;
+    const cell = held(film, player.cell);
     const [scale, writeScale] = player.colourScales(film, t);
     const { ctx, width, height, ratio } = pen(matrix, (w) => w * shape);
     const box = { x: 0, y: 0, w: width, h: height };
