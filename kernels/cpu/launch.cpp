@@ -1,0 +1,101 @@
+// What happens around the blocks of a launch: arguments are compared with the signature,
+// shared memory is poisoned.
+#include "fibers.h"
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <link.h>
+#include <sys/mman.h>
+#include <utility>
+#include <vector>
+
+namespace cpu {
+
+uint3 block_index;
+dim3 block_size, grid_size;
+int block_number;
+char* dynamic;
+static char message[400];
+const char* error = message;
+
+void fail(const char* format, ...)
+{
+    va_list words;
+    va_start(words, format);
+    std::vsnprintf(message, sizeof message, format, words);
+    va_end(words);
+}
+
+static void poison(char* p, size_t n) { if (n) std::memset(p, 0xFF, n); }   // NaN
+
+// Where the thread-local storage of this library lies: the static __shared__ arrays.
+static std::pair<char*, size_t> static_shared()
+{
+    std::pair<char*, size_t> found{nullptr, 0};
+#if !defined(ASAN) && !defined(TSAN)
+    [[maybe_unused]] static thread_local volatile char touched;
+    touched = 1;                                 // it is there from the first use on
+    const auto look = [](dl_phdr_info* info, size_t, void* out) {
+        const auto here = reinterpret_cast<uintptr_t>(&poison) - info->dlpi_addr;
+        bool mine = false;
+        size_t size = 0;
+        for (int i = 0; i < info->dlpi_phnum; i++) {
+            const auto& part = info->dlpi_phdr[i];
+            mine |= part.p_type == PT_LOAD && here - part.p_vaddr < part.p_memsz;
+            if (part.p_type == PT_TLS) size = part.p_memsz;
+        }
+        if (mine && size)
+            *static_cast<std::pair<char*, size_t>*>(out)
+                = {static_cast<char*>(info->dlpi_tls_data), size};
+        return int(mine);
+    };
+    dl_iterate_phdr(look, &found);
+#endif
+    return found;
+}
+
+bool fits(const Argument* wanted, int expected, const Argument* given, int n)
+{
+    static const char* const names[] = {"?", "integer", "real number", "pointer to items"};
+    if (n != expected)
+        return fail("the kernel takes %d arguments, got %d", expected, n), false;
+    for (int i = 0; i < n; i++) {
+        const Argument &w = wanted[i], &g = given[i];
+        const bool null = g.kind == POINTER && g.size == 0 && w.kind == POINTER;
+        if (null || (g.kind == w.kind && g.size == w.size)) continue;
+        fail("argument %d: the kernel takes a %d-byte %s, got a %d-byte %s", i, w.size,
+             names[w.kind], g.size, names[g.kind]);
+        return false;
+    }
+    return true;
+}
+
+int run(dim3 grid, dim3 block, size_t shared, void (*f)(void*), void* data)
+{
+    const unsigned n = block.x * block.y * block.z;
+    if (n < 1 || n > 1024) return fail("a block has 1 to 1024 threads, not %u", n), 1;
+    if (shared > 227 * 1024)
+        return fail("a block has at most 227 KB of shared memory, not %zu bytes", shared), 1;
+    std::vector<char> memory(shared + 16);
+    dynamic = memory.data() + (-reinterpret_cast<uintptr_t>(memory.data()) & 15);
+    void* stacks = mmap(nullptr, STACK * n, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (stacks == MAP_FAILED) return fail("no memory for the stacks of %u threads", n), 1;
+    grid_size = grid, block_size = block;
+    set_up(block, static_cast<char*>(stacks), f, data);
+    const auto [tls, tls_size] = static_shared();
+    watch_launch(dynamic, shared, tls, tls_size, static_cast<char*>(stacks), STACK * n);
+    bool ok = true;
+    for (unsigned b = 0; ok && b < grid.x * grid.y * grid.z; b++) {
+        block_index = {b % grid.x, b / grid.x % grid.y, b / (grid.x * grid.y)};
+        block_number = b;
+        poison(dynamic, shared);
+        poison(tls, tls_size);
+        watch_block();
+        ok = run_block();
+    }
+    munmap(stacks, STACK * n);
+    return !ok;
+}
+
+}  // namespace cpu
