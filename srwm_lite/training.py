@@ -105,7 +105,7 @@ def fit(
         except KeyboardInterrupt:
             run.save()
             raise
-    return run.history()
+    return History(torch.stack(run.losses).cpu(), len(run.losses), run.seconds)
 
 
 class _Run:
@@ -115,6 +115,8 @@ class _Run:
         self, model: nn.Module, lr: float, seed: int, path: Path | None
     ) -> None:
         self.model, self.path = model, path
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
         self.generator = torch.Generator().manual_seed(seed)
         self.optimiser = torch.optim.Adam(model.parameters(), lr=lr)
         self.losses: list[Tensor] = []
@@ -152,9 +154,6 @@ class _Run:
         if end or on_time:
             self.save()
         return end
-
-    def history(self) -> History:
-        return History(torch.stack(self.losses).cpu(), len(self.losses), self.seconds)
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all; a torn step is not worth it."""
@@ -195,7 +194,6 @@ class _Run:
 
 @contextmanager
 def _own_randomness(seed: int) -> Iterator[None]:
-    """Seed torch for a while, without a trace outside."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + MODEL)
         yield
@@ -220,7 +218,6 @@ def evaluate(
     model, sample, metric
         As in `fit`.
     batches : int
-        Number of batches.
     seed : int
         Seeds the batches, and whatever `model` draws; `fit` draws others.
 

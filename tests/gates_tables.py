@@ -43,6 +43,16 @@ def readme_against_files(readme, chapters, kernels):
     return found + [f"{c} does not exist" for c in named if c not in chapters]
 
 
+def titles_against_chapters(readme, titles):
+    """Compare the titles in the table of the README with those of the chapters."""
+    named = re.findall(r"\[(\d+) ([^]]+)\]\(chapters/(\w+)\.ipynb\)", readme)
+    rows = {chapter: (int(number), title) for number, title, chapter in named}
+    wanted = {c: (int(c.split("_")[0]), title) for c, title in titles.items()}
+    return [
+        f"{c}: {w}, not {rows.get(c)}" for c, w in wanted.items() if rows.get(c) != w
+    ]
+
+
 def dead_paths(text, root=ROOT):
     """Return the links of a Markdown file that lead to nothing in the repository."""
     local = (p for p in LINK.findall(text) if not re.match(r"\w+:", p))

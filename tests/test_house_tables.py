@@ -6,6 +6,7 @@ import tomllib
 
 import equations
 import gates_tables
+import nbformat
 import pytest
 import weights_svg
 
@@ -27,6 +28,14 @@ def test_contents_and_chapters_agree():
 def test_readme_and_files_agree():
     readme = text("README.md")
     assert gates_tables.readme_against_files(readme, CHAPTERS, KERNELS) == []
+
+
+def test_readme_and_titles_agree():
+    titles = {
+        path.stem: nbformat.read(path, 4).cells[0].source.split("\n")[0].lstrip("# ")
+        for path in (ROOT / "chapters").glob("*.ipynb")
+    }
+    assert gates_tables.titles_against_chapters(text("README.md"), titles) == []
 
 
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])
@@ -72,6 +81,12 @@ def test_a_missing_link_in_the_readme_is_found():
     assert gates_tables.readme_against_files(row, set(), set())
     dead = gates_tables.dead_paths("[x](no/such.py) [y](https://a.org)")
     assert dead == ["no/such.py"]
+
+
+def test_an_old_title_in_the_readme_is_found():
+    row = "| [1 Old](chapters/01_a.ipynb) |"
+    assert gates_tables.titles_against_chapters(row, {"01_a": "Old"}) == []
+    assert gates_tables.titles_against_chapters(row, {"01_a": "New"}) != []
 
 
 def test_a_loose_or_missing_pin_is_found():

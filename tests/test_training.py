@@ -176,7 +176,7 @@ t.fit(t.model(), sample, t.loss, steps=20, lr=0.01, checkpoint={str(tmp_path / "
 
 
 def test_a_finished_run_is_read_and_may_be_prolonged(tmp_path):
-    path = tmp_path / "run.pt"
+    path = tmp_path / "new folder" / "run.pt"
     assert_same_bits(run(checkpoint=path, steps=12), run(steps=12))
     again = run(checkpoint=path, steps=12)
     assert_same_bits(again, run(steps=12))
