@@ -176,7 +176,7 @@ extern "C" __global__ void backward_columns(
 extern "C" __global__ void decay_gradient(
     const real* q, const real* k, const real* beta, const real* alpha, const real* e,
     const real* W, const real* dy, const real* dW_T, const real* dv, real* starts,
-    real* inside, real* dalpha, int T, int H, int size)
+    real* inside, real* dalpha, int size, int T, int H)
 {
     __shared__ real of_warp[2][32];
     const int b = blockIdx.x / H, h = blockIdx.x % H, j = threadIdx.x;

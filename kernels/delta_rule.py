@@ -1,8 +1,11 @@
-"""Launch ``delta_rule.cpp``, plain and gated; the reference has the same file name.
+"""Launch ``delta_rule.cpp`` and ``delta_rule.cu``, plain and gated.
 
-Tests     tests/test_kernels_fused.py
+The reference is ``srwm_lite/delta_rule.py``.
+
+Tests     tests/test_kernels_fused.py, tests/test_cuda_kernels.py
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from .cuda import Idea, Launch, Tensors
+from .cuda import ready as ready_on_chip
 from .launch import Once, check, matrix, ready, rows, run
 
 
@@ -21,6 +26,16 @@ def fused() -> Callable[..., Any]:
 def gated() -> Callable[..., Any]:
     """Return ``(q, k, v, beta, alpha, W) -> (y, W)``, or raise ``RuntimeError``."""
     return ready("gated_delta_rule", _gated)
+
+
+def cuda() -> Callable[..., Any]:
+    """Return the same in CUDA C++ for tensors on a GPU, or raise ``RuntimeError``."""
+    return ready_on_chip(ON_CHIP, "cuda")
+
+
+def emulated() -> Callable[..., Any]:
+    """Return the CUDA C++ run on the CPU, or raise ``RuntimeError``."""
+    return ready_on_chip(ON_CHIP, "emulated")
 
 
 def _plain(
@@ -82,3 +97,65 @@ def _gradients(
     d = rows(dq), rows(dk), rows(dv), rows(dbeta), rows(dalpha), matrix(dW)
     run(_idea(alpha), "backward", k, e, *x, matrix(dW_T), *d)
     return dq if reads else None, dk, dv, dbeta, dalpha, dW
+
+
+def _launch_forward(
+    launch: Launch,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    beta: Tensor,
+    alpha: Tensor | None,
+    W: Tensor,
+) -> tuple[Tensors, Tensors]:
+    y, e, W_T = (torch.empty_like(x) for x in (v, v, W))
+    launch("forward", _warps(v), q, k, v, beta, alpha, W, y, e, W_T)
+    return (y, W_T), (q, k, beta, alpha, e, W)
+
+
+def _launch_backward(
+    launch: Launch,
+    q: Tensor,
+    k: Tensor,
+    beta: Tensor,
+    alpha: Tensor | None,
+    e: Tensor,
+    W: Tensor,
+    dy: Tensor | None,
+    dW_T: Tensor | None,
+) -> Tensors:
+    dq, dk, dv, dbeta, dW = (torch.empty_like(x) for x in (q, k, e, beta, W))
+    reads, dalpha = dy is not None, None
+    if dy is None:
+        q, dy = torch.zeros_like(q), torch.zeros_like(e)
+    x = q, k, beta, alpha, e
+    launch("backward_rows", _warps(e), *x, dy, dW_T, dv, dbeta, dW)
+    launch("backward_columns", _warps(k), *x, W, dy, dW_T, dv, dq, dk)
+    if alpha is not None:
+        dalpha, (B, T, H) = torch.empty_like(alpha), alpha.shape
+        size = math.isqrt(T - 1) + 1
+        starts = W.new_empty(B, H, -(-T // size), *W.shape[2:])
+        inside = W.new_empty(B, H, size, *W.shape[2:])
+        x += W, dy, dW_T, dv
+        launch("decay_gradient", _warps(k), *x, starts, inside, dalpha, size)
+    return dq if reads else None, dk, dv, dbeta, dalpha, dW
+
+
+def _warps(x: Tensor) -> int:
+    return -(-x.shape[-1] // 32) * 32
+
+
+def _launch_plain(
+    launch: Launch, q: Tensor, k: Tensor, v: Tensor, beta: Tensor, W: Tensor
+) -> tuple[Tensors, Tensors]:
+    return _launch_forward(launch, q, k, v, beta, None, W)
+
+
+def _launch_plain_backward(launch: Launch, *x: Tensor | None) -> Tensors:
+    dq, dk, dv, dbeta, _, dW = _launch_backward(launch, *x)  # type: ignore[arg-type]
+    return dq, dk, dv, dbeta, dW
+
+
+FILE = "delta_rule.cu"
+ON_CHIP = Idea(FILE, _launch_plain, _launch_plain_backward, ("GATED=0",))
+GATED_ON_CHIP = Idea(FILE, _launch_forward, _launch_backward, ("GATED=1",))

@@ -1,6 +1,8 @@
-"""Launch ``linear_attention.cpp``; the reference is ``srwm_lite/linear_attention.py``.
+"""Launch ``linear_attention.cpp`` and ``linear_attention.cu``.
 
-Tests     tests/test_kernels_fused.py
+The reference is ``srwm_lite/linear_attention.py``.
+
+Tests     tests/test_kernels_fused.py, tests/test_cuda_kernels.py
 """
 
 from collections.abc import Callable
@@ -10,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from .cuda import Idea, Launch, Tensors
+from .cuda import ready as ready_on_chip
 from .launch import Once, check, matrix, ready, rows, run
 
 IDEA = "linear_attention"
@@ -18,6 +22,16 @@ IDEA = "linear_attention"
 def fused() -> Callable[..., Any]:
     """Return ``(q, k, v, W) -> (y, W)`` in C++, or raise ``RuntimeError``."""
     return ready(IDEA, _apply)
+
+
+def cuda() -> Callable[..., Any]:
+    """Return the same in CUDA C++ for tensors on a GPU, or raise ``RuntimeError``."""
+    return ready_on_chip(ON_CHIP, "cuda")
+
+
+def emulated() -> Callable[..., Any]:
+    """Return the CUDA C++ run on the CPU, or raise ``RuntimeError``."""
+    return ready_on_chip(ON_CHIP, "emulated")
 
 
 def _apply(q: Tensor, k: Tensor, v: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,3 +66,34 @@ def _gradients(
     x = rows(q), rows(k), rows(v), matrix(W), rows(dy), matrix(dW_T)
     run(IDEA, "backward", k, v, *x, rows(dq), rows(dk), rows(dv), matrix(dW))
     return dq if reads else None, dk, dv, dW
+
+
+def _launch_forward(
+    launch: Launch, q: Tensor, k: Tensor, v: Tensor, W: Tensor
+) -> tuple[Tensors, Tensors]:
+    y, W_T = torch.empty_like(v), torch.empty_like(W)
+    launch("forward", v.shape[-1], q, k, v, W, y, W_T)
+    return (y, W_T), (q, k, v, W)
+
+
+def _launch_backward(
+    launch: Launch,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    W: Tensor,
+    dy: Tensor | None,
+    dW_T: Tensor | None,
+) -> Tensors:
+    dq, dk, dv, dW = (torch.empty_like(x) for x in (q, k, v, W))
+    reads = dy is not None
+    if dy is None:
+        q, dy = torch.zeros_like(q), torch.zeros_like(v)
+    launch("backward_rows", v.shape[-1], q, k, dy, dW_T, dv, dW)
+    launch("backward_columns", k.shape[-1], q, k, v, W, dy, dW_T, dq, dk)
+    return dq if reads else None, dk, dv, dW
+
+
+ON_CHIP = Idea(  # one row more than 64: the one that sums the keys
+    "linear_attention.cu", _launch_forward, _launch_backward, largest=65
+)

@@ -77,7 +77,7 @@ def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Ru
     python : mapping
         The implementations written in torch, fastest first.
     *x : Tensor
-        The inputs, to know device and dtype.
+        Keys or queries and values: their device and sizes decide.
 
     Raises
     ------
@@ -92,11 +92,14 @@ def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Ru
         raise ValueError(f"no backend {backend!r}: use one of {', '.join(NAMES)}")
     if backend != "auto":
         return kernel(idea, backend)
+    in_torch = next(iter(python.values()))
     try:
-        return kernel(idea, "cuda" if x[0].is_cuda else "fused")
+        run = kernel(idea, "cuda" if x[0].is_cuda else "fused")
     except BackendUnavailableError as error:
         _say_once(idea, str(error))
-        return next(iter(python.values()))
+        return in_torch
+    size = max(a.shape[-1] for a in x)
+    return run if size <= getattr(run, "largest", size) else in_torch
 
 
 _said: set[str] = set()

@@ -100,8 +100,8 @@ def delta_rule(
     W : Tensor, (B, H, V, K), optional
         Fast weights to start from; zeros if omitted.
     backend : str
-        ``"auto"``, ``"loop"``, ``"chunk"`` or ``"fused"``, see
-        `srwm_lite.backends.choose`.
+        ``"auto"``, ``"loop"``, ``"chunk"``, ``"fused"``, ``"cuda"`` or ``"emulated"``,
+        see `srwm_lite.backends.choose`.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def delta_rule(
     W = _check(q, k, v, W, beta=beta)
     inputs = {"q": q, "k": k, "v": v, "beta": beta}
     backends.record(backends.Call("delta_rule", delta_step, W, inputs))
-    run = backends.choose("delta_rule", backend, DELTA_IN_TORCH, q)
+    run = backends.choose("delta_rule", backend, DELTA_IN_TORCH, q, v)
     return run(*inputs.values(), W)
 
 
@@ -139,7 +139,7 @@ def gated_delta_rule(
     W = _check(q, k, v, W, beta=beta, alpha=alpha)
     inputs = {"q": q, "k": k, "v": v, "beta": beta, "alpha": alpha}
     backends.record(backends.Call("gated_delta_rule", gated_delta_step, W, inputs))
-    run = backends.choose("gated_delta_rule", backend, GATED_IN_TORCH, q)
+    run = backends.choose("gated_delta_rule", backend, GATED_IN_TORCH, q, v)
     return run(*inputs.values(), W)
 
 

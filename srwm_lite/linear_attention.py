@@ -76,8 +76,8 @@ def linear_attention(
     normalise : bool
         Divide by ``z . q``; wants non-negative `q` and `k`.
     backend : str
-        ``"auto"``, ``"loop"``, ``"chunk"`` or ``"fused"``, see
-        `srwm_lite.backends.choose`.
+        ``"auto"``, ``"loop"``, ``"chunk"``, ``"fused"``, ``"cuda"`` or ``"emulated"``,
+        see `srwm_lite.backends.choose`.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def linear_attention(
     W = backends.start(W, k, v.shape[-1])
     inputs = {"q": q, "k": k, "v": v}
     backends.record(backends.Call("linear_attention", sum_step, W, inputs, normalise))
-    run = backends.choose("linear_attention", backend, IN_TORCH, q)
+    run = backends.choose("linear_attention", backend, IN_TORCH, q, v)
     y, W = run(q, k, v, W)
     if normalise:
         total = y[..., -1:]

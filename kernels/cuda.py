@@ -1,0 +1,196 @@
+"""Launch ``kernels/<idea>.cu``: on a GPU with CuPy, or on the CPU with the emulator.
+
+The tensors are torch's, in and out; CuPy only compiles and launches. It checks neither
+number nor type nor layout of arguments, so all of that is done here.
+
+Tests     tests/test_cuda_kernels.py, tests/test_gpu.py
+"""
+
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from .compile import REAL
+from .launch import Once
+from .nvrtc import OPTIONS
+
+Tensors = tuple[Tensor | None, ...]
+Launch = Callable[..., None]  # launch(kernel, threads, *arguments, shared=0)
+HOME = {"cuda": "cuda", "emulated": "cpu"}
+OPT_IN = 48 * 1024  # bytes of shared memory that a block gets without asking
+
+
+class Idea(NamedTuple):
+    """The kernels of one ``.cu`` file.
+
+    ``forward(launch, *inputs)`` returns the outputs, and what is saved for
+    ``backward(launch, *saved, *output_gradients)``, which returns the gradients of the
+    inputs. Inputs are (B, T, H, ...) and end with the fast weights (B, H, V, K); the
+    second one is `k`. `largest` is the largest K or V that fits into the registers.
+    """
+
+    file: str
+    forward: Callable[..., tuple[Tensors, Tensors]]
+    backward: Callable[..., Tensors]
+    constants: tuple[str, ...] = ()
+    largest: int = 64
+
+
+def ready(idea: Idea, backend: str) -> Callable[..., Any]:
+    """Return ``(*inputs) -> (y, W)``, or raise ``RuntimeError`` with the remedy."""
+    if backend == "cuda":
+        _check_cuda()
+    else:
+        from .cpu.build import gcc
+
+        gcc()
+
+    def run(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+        check(idea, backend, *inputs)
+        return _OnChip.apply(idea, backend, *inputs)
+
+    run.largest = idea.largest  # type: ignore[attr-defined]
+    return run
+
+
+def check(idea: Idea, backend: str, *inputs: Tensor) -> None:
+    """Raise ``ValueError`` for inputs that the kernels of `idea` cannot compute."""
+    first, *_, W = inputs
+    for x in inputs:
+        if x.dtype not in REAL or x.device.type != HOME[backend]:
+            raise ValueError(
+                f"backend {backend!r} computes float32 and float64 on "
+                f"{HOME[backend]!r}: got {x.dtype} on {x.device}; use backend='loop' "
+                "or move and convert it"
+            )
+        if (x.dtype, x.device) != (first.dtype, first.device):
+            raise ValueError(
+                f"all inputs must share dtype and device: got {first.dtype} on "
+                f"{first.device} and {x.dtype} on {x.device}"
+            )
+    if max(W.shape[-2:]) > idea.largest:
+        raise ValueError(
+            f"backend {backend!r} keeps W in registers, up to K = V = {idea.largest}: "
+            f"got K = {W.shape[-1]}, V = {W.shape[-2]}; take more and smaller heads, "
+            "or backend='chunk'"
+        )
+
+
+class _OnChip(Function):
+    @staticmethod
+    def forward(ctx: Any, idea: Idea, backend: str, *inputs: Tensor) -> Any:
+        ctx.launch = launcher(idea, backend, inputs[1], inputs[-1])
+        ctx.idea = idea
+        outputs, saved = idea.forward(ctx.launch, *(x.contiguous() for x in inputs))
+        ctx.save_for_backward(*saved)
+        ctx.set_materialize_grads(False)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        def compute(*x: Tensor | None) -> Tensors:
+            dense = (a if a is None else a.contiguous() for a in x)
+            return ctx.idea.backward(ctx.launch, *dense)
+
+        return None, None, *Once.apply(compute, *ctx.saved_tensors, *gradients)
+
+
+def launcher(idea: Idea, backend: str, k: Tensor, W: Tensor) -> Launch:
+    """Return what launches a kernel of `idea` with one block a sequence.
+
+    The launch takes the kernel's name, the number of threads, and its arguments without
+    the last two, T and H: contiguous tensors, None for a null pointer, or int.
+    """
+    B, T, H, K = k.shape
+    sizes = f"real={REAL[k.dtype]}", f"K={K}", f"V={W.shape[-2]}"
+    constants = (*sizes, *idea.constants)
+    compiled = COMPILERS[backend]
+
+    def launch(name: str, threads: int, *args: Tensor | int | None, shared: int = 0):
+        kernel = compiled(idea.file, name, constants)
+        if B:
+            kernel(k.device, B * H, threads, (*args, T, H), shared)
+
+    return launch
+
+
+@cache
+def _emulated(file: str, name: str, constants: tuple[str, ...]) -> Callable[..., None]:
+    kernel = module(file, constants).kernel(name)
+
+    def run(_: Any, blocks: int, threads: int, args: Any, shared: int) -> None:
+        given = [np.int32(x) if isinstance(x, int) else x for x in args]
+        kernel((blocks,), (threads,), given, shared_mem=shared)
+
+    return run
+
+
+@cache
+def module(file: str, constants: tuple[str, ...]) -> Any:
+    """Return ``kernels/<file>`` compiled for the emulator with ``name=value`` macros."""
+    from .cpu.emulate import Module
+
+    macros = dict(constant.split("=") for constant in constants)
+    return Module(source(file), file, **macros)
+
+
+@cache
+def _on_gpu(file: str, name: str, constants: tuple[str, ...]) -> Callable[..., None]:
+    import cupy
+
+    options = (OPTIONS[0], *(f"-D{constant}" for constant in constants))
+    kernel = cupy.RawKernel(source(file), name, options)  # compiles once a device
+
+    def run(device: Any, blocks: int, threads: int, args: Any, shared: int) -> None:
+        given = tuple(map(_gpu_argument, args))
+        stream = cupy.cuda.Stream.from_external(torch.cuda.current_stream(device))
+        with torch.cuda.device(device), cupy.cuda.Device(device.index), stream:
+            if shared > OPT_IN:
+                kernel.max_dynamic_shared_size_bytes = shared
+            kernel((blocks,), (threads,), given, shared_mem=shared)
+
+    return run
+
+
+def _gpu_argument(x: Tensor | int | None) -> np.generic:
+    if isinstance(x, int):
+        return np.int32(x)
+    return np.uint64(0 if x is None else x.data_ptr())
+
+
+COMPILERS: dict[str, Callable[..., Callable[..., None]]] = {
+    "cuda": _on_gpu,
+    "emulated": _emulated,
+}
+
+
+def source(file: str) -> str:
+    """Return the text of ``kernels/<file>``."""
+    return Path(__file__).with_name(file).read_text(encoding="utf-8")
+
+
+def _check_cuda() -> None:
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            "torch finds no CUDA device: use backend='auto', or 'emulated' to run the "
+            "same kernels on the CPU"
+        )
+    if importlib.util.find_spec("cupy") is None:
+        raise RuntimeError(
+            "CuPy is not installed: pip install cupy-cuda13x, or cupy-cuda12x for an "
+            "older driver"
+        )
+    import cupy
+
+    if not cupy.cuda.is_available():
+        raise RuntimeError(
+            "CuPy finds no CUDA device: install the CuPy that fits the driver, "
+            "cupy-cuda12x or cupy-cuda13x"
+        )
