@@ -64,12 +64,13 @@ class BlockFilm:
     def words(self) -> str:
         """Say what the block does."""
         warps = -(-self.threads // WARP)
-        found = f"{len(self.races)} races, the first: {self.races[0].words()}"
+        found = count(len(self.races), "race") if self.races else "no race"
+        first = f", the first: {self.races[0].words()}" if self.races else ""
         return (
             f"One block of the kernel {self.name}: {count(self.threads, 'thread')} in "
             f"{count(warps, 'warp')}, {count(len(self.requests), 'request')} to memory "
             f"around {count(self.barriers, 'barrier')}, "
-            f"{found if self.races else 'no race'}."
+            f"{found}{first}."
         )
 
 
