@@ -7,7 +7,9 @@ Tests     tests/test_cuda_kernels.py, tests/test_gpu.py
 """
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,24 +123,64 @@ def launcher(idea: Idea, backend: str, k: Tensor, W: Tensor) -> Launch:
     return launch
 
 
-@cache
 def _emulated(file: str, name: str, constants: tuple[str, ...]) -> Callable[..., None]:
-    kernel = module(file, constants).kernel(name)
+    kernel = module(file, _emulation.text or source(file), constants).kernel(name)
 
     def run(_: Any, blocks: int, threads: int, args: Any, shared: int) -> None:
         given = [np.int32(x) if isinstance(x, int) else x for x in args]
-        kernel((blocks,), (threads,), given, shared_mem=shared)
+        call = (blocks,), (threads,), given
+        if _emulation.check:
+            report = kernel.check(*call, shared_mem=shared, **_emulation.how)
+            _emulation.reports.append((name, report))
+        else:
+            kernel(*call, shared_mem=shared, **_emulation.how)
 
     return run
 
 
 @cache
-def module(file: str, constants: tuple[str, ...]) -> Any:
-    """Return ``kernels/<file>`` compiled for the emulator with ``name=value`` macros."""
+def module(file: str, text: str, constants: tuple[str, ...]) -> Any:
+    """Return `text` compiled for the emulator with ``name=value`` macros."""
     from .cpu.emulate import Module
 
-    macros = dict(constant.split("=") for constant in constants)
-    return Module(source(file), file, **macros)
+    return Module(text, Path(file).name, **dict(c.split("=") for c in constants))
+
+
+@dataclass
+class Emulation:
+    """How backend ``"emulated"`` launches, see `emulation`."""
+
+    text: str | None = None
+    check: bool = False
+    how: dict[str, Any] = field(default_factory=dict)
+    reports: list[tuple[str, Any]] = field(default_factory=list)
+
+
+_emulation = Emulation()
+
+
+@contextmanager
+def emulation(
+    *, text: str | None = None, check: bool = False, **how: Any
+) -> Iterator[list[tuple[str, Any]]]:
+    """Change how backend ``"emulated"`` launches its kernels.
+
+    Parameters
+    ----------
+    text : str, optional
+        CUDA C++ to run in place of the kernel's own file.
+    check : bool
+        Watch every access; the list that ``with`` gives then fills with the name of
+        every kernel that ran and its `srwm_lite.kernels.cpu.report.Report`.
+    **how : str or int
+        ``order=``, ``seed=``, and, for a check, ``events=``.
+    """
+    global _emulation
+    before, _emulation = _emulation, Emulation(text, check, how)
+    try:
+        yield _emulation.reports
+    finally:
+        _emulation = before
 
 
 @cache
@@ -173,7 +215,7 @@ COMPILERS: dict[str, Callable[..., Callable[..., None]]] = {
 
 def source(file: str) -> str:
     """Return the text of ``kernels/<file>``."""
-    return Path(__file__).with_name(file).read_text(encoding="utf-8")
+    return (Path(__file__).parent / file).read_text(encoding="utf-8")
 
 
 def _check_cuda() -> None:

@@ -136,8 +136,8 @@ def _launch_backward(
         size = math.isqrt(T - 1) + 1
         starts = W.new_empty(B, H, -(-T // size), *W.shape[2:])
         inside = W.new_empty(B, H, size, *W.shape[2:])
-        x += W, dy, dW_T, dv
-        launch("decay_gradient", _warps(k), *x, starts, inside, dalpha, size)
+        x_more = W, dy, dW_T, dv, starts, inside, dalpha
+        launch("decay_gradient", _warps(k), *x, *x_more, size)
     return dq if reads else None, dk, dv, dbeta, dalpha, dW
 
 

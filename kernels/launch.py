@@ -102,5 +102,5 @@ class Once(Function):
     def backward(ctx: Any, *_: Tensor) -> NoReturn:
         """Refuse."""
         raise RuntimeError(
-            "backend 'fused' has no second derivatives: use backend='loop'"
+            "a compiled kernel has no second derivatives: use backend='loop'"
         )

@@ -1,7 +1,7 @@
 """Compile CUDA C++ for a GPU that is not there, and read what ptxas says of it.
 
-Needs the wheel `nvidia-cuda-nvrtc` and neither driver nor GPU. The options are those that
-CuPy passes, so what compiles here compiles there.
+Needs the wheel `nvidia-cuda-nvrtc` and neither driver nor GPU. The options are those
+that CuPy passes, so what compiles here compiles there.
 
 Tests     tests/test_compile_check.py
 """

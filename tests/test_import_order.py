@@ -38,7 +38,7 @@ def outsiders(source):
     return sorted(
         n
         for n in names
-        if n.split(".")[0] in {"chapters", "tests", "matplotlib", "numpy"}
+        if n.split(".")[0] in {"chapters", "tests", "matplotlib"}
         or (n.startswith("srwm_lite") and not n.startswith("srwm_lite.kernels"))
     )
 

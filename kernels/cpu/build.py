@@ -94,7 +94,8 @@ def gcc() -> tuple[str, ...]:
 
 @cache
 def _version(*command: str) -> str:
-    return subprocess.run([*command, "--version"], capture_output=True, text=True).stdout
+    line = [*command, "--version"]
+    return subprocess.run(line, capture_output=True, text=True).stdout
 
 
 def run(command: Sequence[str]) -> None:

@@ -36,6 +36,7 @@ std::vector<Region> regions;
 std::vector<Event> events;
 size_t most_events;
 Costs costs;
+std::map<Place, std::string> touched_first;      // the item, at every place
 std::set<std::tuple<int, Place, Place>> told;
 std::string findings;
 uintptr_t image, image_end, stacks, stacks_end;
@@ -154,6 +155,7 @@ void access(uintptr_t p, int size, bool write, bool atomic, Place at)
         if (events.size() < most_events)
             events.push_back({cpu::block_number, barriers, cpu::self->number, r->argument,
                               long(p - r->first), size, write, at});
+        touched_first.try_emplace(at, item(*r, p, size));
         costs.add({at, r->space != GLOBAL, size, write}, cpu::self->number, p);
     }
     inside = false;
@@ -214,7 +216,8 @@ void watch_atomic(void* p, int size, void* place)
 
 EXPORT void check_begin(int n, char** arrays, const long* bytes, long trace)
 {
-    regions.clear(), told.clear(), findings.clear(), costs.of.clear(), events.clear();
+    regions.clear(), told.clear(), findings.clear(), events.clear();
+    costs.of.clear(), touched_first.clear();
     most_events = trace, watching = true, epoch = 0;
     for (int i = 0; i < n; i++) add_region(arrays[i], bytes[i], GLOBAL, i);
 }
@@ -226,9 +229,9 @@ EXPORT const char* check_end()
     char s[200];
     for (const auto& [key, c] : costs.of) {
         const auto [at, shared, size, write] = key;
-        std::snprintf(s, sizeof s, "cost %s %s %s %d %ld %ld %ld %ld\n", mark(at).c_str(),
-                      shared ? "shared" : "global", write ? "write" : "read", size,
-                      c.requests, c.lanes, c.units, c.ideal);
+        std::snprintf(s, sizeof s, "cost %s %s %s %s %ld %ld %ld %ld\n", mark(at).c_str(),
+                      shared ? "shared" : "global", touched_first[at].c_str(),
+                      write ? "write" : "read", c.requests, c.lanes, c.units, c.ideal);
         findings += s;
     }
     for (const Event& e : events) {

@@ -1,8 +1,8 @@
 """Run, check and profile CUDA C++ on the CPU; needs g++ and nothing else.
 
 `Module` compiles the text of a ``.cu`` file as it stands and gives kernels that are
-called like ``cupy.RawKernel``: ``kernel(grid, block, args)``. Three orders of the threads
-are there to try: a kernel without a race gives the same bits in all of them.
+called like ``cupy.RawKernel``: ``kernel(grid, block, args)``. Threads go in one of
+three orders: a kernel without a race gives the same bits in all of them.
 
 Tests     tests/test_emulator.py, tests/test_checker.py
 """
@@ -129,17 +129,17 @@ class Kernel:
 
         Takes what a call takes. The first `events` accesses are kept in the report.
         """
-        library, memory, failed = self.module.watched, [Memory(a) for a in args], ""
-        arena = Arena(memory)
-        library.check_begin(len(args), arena.addresses, arena.sizes, ctypes.c_long(events))
+        module, memory, failed = self.module, [Memory(a) for a in args], ""
+        library, arena, most = module.watched, Arena(memory), ctypes.c_long(events)
+        library.check_begin(len(args), arena.addresses, arena.sizes, most)
         try:
             self._run(library, grid, block, memory, **how)
         except LaunchError as error:
             failed = f"{error}\n"
         text = failed + library.check_end().decode()
         arena.copy_back()
-        parameters = self.module.parameters[self.name]
-        return report(text, self.module.build("check"), self.module.filename, parameters)
+        names = module.parameters[self.name]
+        return report(text, module.build("check"), module.filename, names)
 
     def sanitize(
         self,

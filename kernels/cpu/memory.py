@@ -67,7 +67,7 @@ def _dense(value: Any) -> np.ndarray:
 
 
 class Arena:
-    """Copies of all arrays with gaps between them, so that no step too far is missed."""
+    """Copies of all arrays, with gaps where a step too far is seen."""
 
     def __init__(self, memory: list[Memory]) -> None:
         self.memory = [m for m in memory if m.count]
@@ -84,4 +84,4 @@ class Arena:
     def copy_back(self) -> None:
         """Bring the results to the caller's arrays."""
         for m in self.memory:
-            ctypes.memmove(m.array.ctypes.data, m.address, m.count)
+            ctypes.memmove(m.array.ctypes.data, m.address or 0, m.count)

@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 DYNAMIC, STATIC = -1, -2  # what stands for shared memory where an argument is named
 
 
-class Cost(NamedTuple):
-    """What one line asks of the memory.
+@dataclass(frozen=True)
+class Cost:
+    """What one line asks of the memory of one array.
 
     ``units`` are sectors of 32 bytes in global memory and wavefronts in shared memory;
     ``ideal`` is what they would be if the lanes' items lay side by side.
@@ -24,8 +24,8 @@ class Cost(NamedTuple):
 
     line: int
     space: str
+    array: str
     access: str
-    size: int
     requests: int
     lanes: int
     units: int
@@ -37,7 +37,8 @@ class Cost(NamedTuple):
         return self.units / self.requests
 
 
-class Event(NamedTuple):
+@dataclass(frozen=True)
+class Event:
     """One access: which thread, after how many barriers, to what, in which line."""
 
     block: int
@@ -62,7 +63,9 @@ class Report:
         return "\n".join(self.findings) or "no complaint"
 
 
-def report(text: str, library: Path, filename: str, parameters: Sequence[str]) -> Report:
+def report(
+    text: str, library: Path, filename: str, parameters: Sequence[str]
+) -> Report:
     """Read the checker's output.
 
     Parameters
@@ -81,8 +84,9 @@ def report(text: str, library: Path, filename: str, parameters: Sequence[str]) -
     for row in text.splitlines():
         kind, *words = row.split()
         if kind == "cost":
-            place, space, access, size, *counts = words
-            key = (lines[place[1:-1]][0], space, access, int(size))
+            place, space, item, access, *counts = words
+            array, _ = _item(item[1:-1], arrays, parameters)
+            key = (lines[place[1:-1]][0], space, array, access)
             sums[key].append([int(n) for n in counts])
         elif kind == "event":
             place, block, barrier, thread, item, access = words
@@ -109,7 +113,8 @@ def _lines(text: str, library: Path, filename: str) -> dict[str, tuple[int, int]
     command = ["addr2line", "-a", "-i", "-e", str(library), *(f"0x{m}" for m in marks)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = {}
-    for mark, part in zip(marks, re.split(r"^0x\w+\n", done.stdout, flags=re.M)[1:]):
+    parts = re.split(r"^0x\w+\n", done.stdout, flags=re.M)[1:]
+    for mark, part in zip(marks, parts, strict=True):
         numbers = re.findall(rf"{re.escape(filename)}:(\d+)", part) or ["0"]
         found[mark] = int(numbers[-1]), int(numbers[0])
     return found
