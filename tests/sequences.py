@@ -33,7 +33,9 @@ def results(run, inputs, W, **options):
     """Return y, the last W, and the gradient of both together for every input."""
     x = [u.clone().requires_grad_() for u in (*inputs, W)]
     out = run(*x, **options)
-    weights = [torch.cos(torch.arange(u.numel(), dtype=u.dtype)) for u in out]
+    weights = [
+        torch.cos(torch.arange(u.numel(), dtype=torch.float64)).to(u) for u in out
+    ]
     loss = sum((u.flatten() * w).sum() for u, w in zip(out, weights, strict=True))
     return [u.detach() for u in out] + list(torch.autograd.grad(loss, x))
 
