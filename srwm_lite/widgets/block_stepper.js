@@ -1,5 +1,11 @@
 // One block of a kernel: one clock, the source, the threads, the cells, the races.
-import { nextStep, raceWords, stepWords, unpackSteps } from "./block_history.js";
+import {
+  cellWords,
+  nextStep,
+  raceWords,
+  stepWords,
+  unpackSteps,
+} from "./block_history.js";
 import { cellsView, sourceView, threadsView, timeLine } from "./block_view.js";
 import { skin } from "./colours.js";
 import { button, field, follow, h, icon, range, select, voice } from "./dom.js";
@@ -20,6 +26,7 @@ class Clock {
     this.unit = "instruction";
     this.pace = 2;
     this.thread = null;
+    this.cell = null;
     this.timer = null;
     this.spoken = voice();
     this.changed = () => {};
@@ -57,6 +64,11 @@ class Clock {
     const fences = `after ${interval} barrier${interval === 1 ? "" : "s"}`;
     const words = stepWords(this.film, this.step);
     return `Request ${this.at + 1} of ${this.last + 1} · ${fences}${warps} · ${words}`;
+  }
+
+  cellText() {
+    if (!this.cell) return "Point at a cell, or use the arrow keys.";
+    return cellWords(this.film, this.steps, this.at, ...this.cell);
   }
 
   speak() {
@@ -183,18 +195,21 @@ function render({ model, el }) {
   const shown = ({ array }) =>
     film.arrays[array].space === "shared" ||
     film.arrays[array].name === model.get("array");
+  const readout = h("p", { class: "fw-note fw-readout" });
   const inside = h(
     "div",
     { class: "fw-inside" },
-    h("div", { class: "fw-text" }, source.node),
+    bar.node,
     h(
       "div",
       { class: "fw-memory" },
       views[0].node,
       ...arrays.map(({ node }) => node),
+      readout,
       choose.node,
     ),
-    h("div", { class: "fw-when" }, bar.node, views[1].node, key()),
+    h("div", { class: "fw-when" }, views[1].node, key()),
+    h("div", { class: "fw-text" }, source.node),
   );
   const root = h(
     "div",
@@ -207,6 +222,7 @@ function render({ model, el }) {
     colours.soft = getComputedStyle(root).getPropertyValue("--fw-soft").trim();
     bar.draw(at);
     choose.draw();
+    readout.textContent = clock.cellText();
     arrays.forEach((view) => {
       view.node.hidden = !shown(view);
     });

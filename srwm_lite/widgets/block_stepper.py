@@ -111,7 +111,7 @@ class BlockStepper(HouseWidget):
         return self._film.words()
 
     def picture(self) -> Figure:
-        """Draw the time line: which array is read and written when, and the barriers."""
+        """Draw the time line: which array is read and written when; barriers."""
         arrays = [a["name"] for a in self._film.arrays]
         figure = blank(7.2, 0.6 + 0.26 * len(arrays))
         draw_times(figure.subplots(), self._film, arrays)
@@ -119,7 +119,7 @@ class BlockStepper(HouseWidget):
 
 
 def draw_times(ax: Axes, film: BlockFilm, arrays: Sequence[str]) -> None:
-    """Draw one row for each array, one mark for each request, one line for a barrier."""
+    """Draw a row for each array, a mark for each request, a line for a barrier."""
     for access, mark, colour in (("read", "|", READ), ("write", "s", WRITE)):
         at = points(film, arrays, access)
         ax.plot(*at, mark, color=colour, markersize=4, linestyle="", label=access)

@@ -1,10 +1,5 @@
 // The pictures of the stepper: source, threads, cells, time line.
-import {
-  cellWords,
-  lastWriters,
-  stepWords,
-  threadWords,
-} from "./block_history.js";
+import { lastWriters, stepWords, threadWords } from "./block_history.js";
 import { cellCanvas } from "./cells.js";
 import { h } from "./dom.js";
 import { drawCursor, pen } from "./draw.js";
@@ -82,7 +77,8 @@ function drawCell(ctx, colours, [x, y, w, tall], { text, access, filled, race, c
   if (text !== undefined && size >= 8) {
     ctx.font = `500 ${size}px ${colours.font}`;
     ctx.fillStyle = colours.ink;
-    ctx.fillText(text, x + w / 2, y + tall / 2 + 0.5);
+    const aside = race ? 0.4 : 0.5;
+    ctx.fillText(text, x + w * aside, y + tall * aside + 0.5);
   }
   if (chosen) drawCursor(ctx, colours, [x + 2, y + 2, w - 4, tall - 4], true);
 }
@@ -103,14 +99,17 @@ function drawAccess(ctx, colours, [x, y, w, tall], access) {
   ctx.fill();
 }
 
+/** A cross in the lower right corner, so that the number stays readable. */
 function drawCross(ctx, colours, [x, y, w, tall]) {
+  const arm = Math.max(5, Math.min(w, tall) * 0.32);
+  const [left, top] = [x + w - arm - 3, y + tall - arm - 3];
   ctx.strokeStyle = colours.ink;
-  ctx.lineWidth = 1.5;
+  ctx.lineWidth = 2;
   ctx.beginPath();
-  ctx.moveTo(x + 2, y + 2);
-  ctx.lineTo(x + w - 2, y + tall - 2);
-  ctx.moveTo(x + w - 2, y + 2);
-  ctx.lineTo(x + 2, y + tall - 2);
+  ctx.moveTo(left, top);
+  ctx.lineTo(left + arm, top + arm);
+  ctx.moveTo(left + arm, top);
+  ctx.lineTo(left, top + arm);
   ctx.stroke();
 }
 
@@ -153,17 +152,17 @@ export function threadsView(film, clock) {
 /** One array; each cell shows the thread that wrote it last. */
 export function cellsView(film, clock, array) {
   const { name, space, rows, cols, first } = film.arrays[array];
-  const note = h("p", { class: "fw-note" });
   const owner = {
     cell: null,
     point(cell, speak = false) {
       owner.cell = cell;
+      clock.cell = cell && [array, first + cell[0] * cols + cell[1]];
       clock.changed();
-      if (speak) clock.spoken.speak(note.textContent);
+      if (speak) clock.spoken.speak(clock.cellText());
     },
   };
   const canvas = cellCanvas(`${name}, ${space} memory`, rows, cols, owner);
-  canvas.style.maxWidth = `${cols * 36}px`;
+  canvas.style.maxWidth = `${cols * 32}px`;
   const draw = (colours, step, at) => {
     const writers = lastWriters(clock.steps, array, at);
     const racing = new Set(
@@ -184,13 +183,8 @@ export function cellsView(film, clock, array) {
         chosen: own === cell,
       };
     });
-    note.textContent = owner.cell
-      ? cellWords(film, clock.steps, at, array, first + owner.cell[0] * cols + owner.cell[1])
-      : racing.size
-        ? `✕: ${racing.size} of its cells race between these barriers.`
-        : "";
   };
-  return { node: labelled(`${name} (${space})`, canvas, note), draw, array };
+  return { node: labelled(`${name} (${space})`, canvas, null), draw, array };
 }
 
 /** Time from left to right, one row for each array, a fence for each barrier. */
@@ -219,7 +213,7 @@ export function timeLine(film, clock) {
       const top = array * ROW + (write ? 3 : 7);
       ctx.fillRect(x(n), top, per, write ? 14 : 6);
       if (racing.has(`${interval} ${array}`))
-        drawCross(ctx, colours, [x(n) - 2, array * ROW + 3, Math.max(per, 5) + 4, 14]);
+        drawCross(ctx, colours, [x(n), array * ROW, Math.max(per, 5), ROW]);
     });
     drawFences(ctx, colours, clock.steps, x, floor);
     ctx.fillStyle = colours.ink;
