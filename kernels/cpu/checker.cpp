@@ -89,7 +89,7 @@ void tell_race(const Region& r, uintptr_t p, int size, bool write, Place at,
 void tell_outside(uintptr_t p, int size, bool write, Place at)
 {
     std::string where = "far from every array";
-    long nearest = 4096;
+    long nearest = 4096;                         // as wide as the gaps between arrays
     for (const Region& r : regions) {
         const long past = p - r.end, before = r.first - p;
         const long away = std::max(past, before);
@@ -102,6 +102,10 @@ void tell_outside(uintptr_t p, int size, bool write, Place at)
     tell(0, at, 0, "out of bounds: " + thread(cpu::self->number) + " of block "
          + std::to_string(cpu::block_number) + (write ? " writes " : " reads ")
          + std::to_string(size) + " bytes " + where + " at " + mark(at));
+    if (nearest < 4096) return;
+    cpu::fail("stopped there, for it would crash");
+    inside = false;
+    cpu::stop();
 }
 
 bool ordered(const Touch& before)                // could nobody be in doubt who was first?

@@ -136,7 +136,7 @@ class Kernel:
             self._run(library, grid, block, memory, **how)
         except LaunchError as error:
             failed = f"{error}\n"
-        text = failed + library.check_end().decode()
+        text = library.check_end().decode() + failed
         arena.copy_back()
         names = module.parameters[self.name]
         return report(text, module.build("check"), module.filename, names)

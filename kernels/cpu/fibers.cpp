@@ -24,6 +24,7 @@ static std::vector<int> turn;                    // who goes first
 static std::mt19937 random_order;
 static Fiber scheduler;
 static char* stacks;
+static bool stopped;
 static void (*body)(void*);                      // what every fiber does
 static void* body_data;
 
@@ -85,6 +86,12 @@ void wait(State state, int line, unsigned mask, bool orders_memory)
     self->mask = mask;
     self->orders_memory = orders_memory;
     swap(*self, scheduler);
+}
+
+void stop()
+{
+    stopped = true;
+    swap(*self, scheduler, true);
 }
 
 static void enter()
@@ -197,6 +204,7 @@ static bool run_to_the_end()
             self = &fibers[i];
             swap(scheduler, *self);
             self = nullptr;
+            if (stopped) return false;
         }
         if (std::all_of(fibers, fibers + fiber_count,
                         [](const Fiber& f) { return f.state == DONE; }))
@@ -209,7 +217,8 @@ void set_up(dim3 block, char* memory, void (*f)(void*), void* data)
 {
     all.assign(block.x * block.y * block.z, Fiber());
     fibers = all.data(), fiber_count = all.size(), stacks = memory;
-    body = f, body_data = data, random_order.seed(seed);
+    body = f, body_data = data, stopped = false;
+    random_order.seed(seed);
     turn.resize(fiber_count);
     for (unsigned i = 0; i < fiber_count; i++) {
         all[i].index = {i % block.x, i / block.x % block.y, i / (block.x * block.y)};

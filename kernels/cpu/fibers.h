@@ -56,6 +56,9 @@ void wait(State state, int line, unsigned mask = 0, bool orders_memory = true);
 void set_up(dim3 block, char* stacks, void (*f)(void*), void* data);
 bool run_block();
 
+// Leave the kernel for good, from any of its threads; `error` says why.
+void stop();
+
 // Are these the arguments that the kernel takes? Else say in `error` what is wrong.
 bool fits(const Argument* wanted, int expected, const Argument* given, int n);
 int run(dim3 grid, dim3 block, size_t shared, void (*f)(void*), void* data);

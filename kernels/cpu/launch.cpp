@@ -1,6 +1,7 @@
 // What happens around the blocks of a launch: arguments are compared with the signature,
 // shared memory is poisoned.
 #include "fibers.h"
+#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -70,6 +71,31 @@ bool fits(const Argument* wanted, int expected, const Argument* given, int n)
     return true;
 }
 
+// A thread that touches no memory of ours ends the launch, not the process.
+class Guard {
+    static constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE};
+    struct sigaction before[3];
+
+    static void crashed(int signal)
+    {
+        if (!self) return std::signal(signal, SIG_DFL), void();
+        fail("thread (%u,%u,%u) of block %d %s", self->index.x, self->index.y,
+             self->index.z, block_number,
+             signal == SIGFPE ? "divides by zero" : "touches memory that is not there");
+        stop();
+    }
+
+public:
+    Guard()
+    {
+        struct sigaction ours = {};
+        ours.sa_handler = crashed;
+        ours.sa_flags = SA_NODEFER;              // we do not return from it
+        for (int i = 0; i < 3; i++) sigaction(SIGNALS[i], &ours, &before[i]);
+    }
+    ~Guard() { for (int i = 0; i < 3; i++) sigaction(SIGNALS[i], &before[i], nullptr); }
+};
+
 int run(dim3 grid, dim3 block, size_t shared, void (*f)(void*), void* data)
 {
     const unsigned n = block.x * block.y * block.z;
@@ -85,6 +111,9 @@ int run(dim3 grid, dim3 block, size_t shared, void (*f)(void*), void* data)
     set_up(block, static_cast<char*>(stacks), f, data);
     const auto [tls, tls_size] = static_shared();
     watch_launch(dynamic, shared, tls, tls_size, static_cast<char*>(stacks), STACK * n);
+#ifndef PROGRAM                                  // a sanitizer wants to see the crash
+    const Guard guard;
+#endif
     bool ok = true;
     for (unsigned b = 0; ok && b < grid.x * grid.y * grid.z; b++) {
         block_index = {b % grid.x, b / grid.x % grid.y, b / (grid.x * grid.y)};
