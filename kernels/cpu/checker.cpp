@@ -68,7 +68,7 @@ std::string item(const Region& r, uintptr_t p, int size)
 
 void tell(int kind, Place a, Place b, const std::string& text)
 {
-    if (told.size() < 100 && told.insert({kind, a, b}).second) findings += text + "\n";
+    if (told.size() < 10000 && told.insert({kind, a, b}).second) findings += text + "\n";
 }
 
 void tell_race(const Region& r, uintptr_t p, int size, bool write, Place at,

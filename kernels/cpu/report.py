@@ -80,7 +80,7 @@ def report(
         Names of the kernel's arguments.
     """
     lines, arrays = _lines(text, library, filename), _shared_arrays(library)
-    result, sums = Report(), defaultdict(list)
+    result, sums, told = Report(), defaultdict(list), dict[str, str]()
     for row in text.splitlines():
         kind, *words = row.split()
         if kind == "cost":
@@ -99,7 +99,9 @@ def report(
         else:
             row = re.sub(r"@(\w+)@", lambda m: _place(filename, *lines[m[1]]), row)
             row = re.sub(r"{(.*?)}", lambda m: _words(m[1], arrays, parameters), row)
-            result.findings.append(row)
+            alike = re.sub(r"\[\d+\]|\([\d,]+\)|block \d+|\d+ bytes", "", row)
+            told.setdefault(alike, row)
+    result.findings = [*told.values()]  # the first of all that are alike
     total = {key: map(sum, zip(*counts, strict=True)) for key, counts in sums.items()}
     result.costs = [Cost(*key, *counts) for key, counts in sorted(total.items())]
     return result
