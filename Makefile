@@ -15,7 +15,7 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 \
 export OMP_WAIT_POLICY := PASSIVE
 export SRWM_LITE_PROGRESS := 0
 
-.PHONY: help book test unit chapters gates lab lint clean
+.PHONY: help book test unit slow chapters gates lab lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -30,7 +30,11 @@ test: unit chapters book gates  ## set up if needed, then run every test
 
 unit: $(READY)  ## unit tests of package, kernels and sources
 	@echo "== unit tests"
-	$(BIN)/python -m pytest tests -m "not book and not browser"
+	$(BIN)/python -m pytest tests -m "not book and not browser and not slow"
+
+slow: $(READY)  ## the compiler's sanitizers on every CUDA kernel
+	@echo "== slow tests"
+	$(BIN)/python -m pytest tests -m "slow and not book and not browser"
 
 chapters: $(READY)  ## run the chapters again and compare every output
 	@echo "== chapters give the outputs they print"

@@ -192,11 +192,12 @@ def _on_gpu(file: str, name: str, constants: tuple[str, ...]) -> Callable[..., N
 
     def run(device: Any, blocks: int, threads: int, args: Any, shared: int) -> None:
         given = tuple(map(_gpu_argument, args))
-        stream = cupy.cuda.Stream.from_external(torch.cuda.current_stream(device))
-        with torch.cuda.device(device), cupy.cuda.Device(device.index), stream:
-            if shared > OPT_IN:
-                kernel.max_dynamic_shared_size_bytes = shared
-            kernel((blocks,), (threads,), given, shared_mem=shared)
+        with torch.cuda.device(device), cupy.cuda.Device(device.index):
+            stream = torch.cuda.current_stream()
+            with cupy.cuda.Stream.from_external(stream):
+                if shared > OPT_IN:
+                    kernel.max_dynamic_shared_size_bytes = shared
+                kernel((blocks,), (threads,), given, shared_mem=shared)
 
     return run
 

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import types
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -162,7 +164,7 @@ def test_what_does_not_fit_is_refused_with_the_remedy(rule):
 def test_the_kernels_door_compares_dtypes_and_devices():
     run = delta_rule.emulated()
     _, (q, k, v, beta), W = sequence("delta_rule", 1, 2, 1, 3, 4)
-    with pytest.raises(ValueError, match="must share dtype and device: got torch.fl"):
+    with pytest.raises(ValueError, match=r"must share dtype and device: got torch.fl"):
         run(q, k, v, beta.double(), W)
     with pytest.raises(ValueError, match="on meta; use backend='loop'"):
         run(q, k.to("meta"), v, beta, W)
@@ -180,6 +182,48 @@ def test_without_cupy_the_remedy_is_to_install_it(monkeypatch):
     monkeypatch.setattr(cuda.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RuntimeError, match="pip install cupy-cuda13x"):
         delta_rule.cuda()
+
+
+def test_cupy_gets_plain_numbers_and_torchs_stream(monkeypatch):
+    log = []
+
+    class Kernel:
+        def __init__(self, code, name, options):
+            log.append((name, options, "__global__" in code))
+
+        def __call__(self, grid, block, args, shared_mem):
+            log.append((grid, block, [type(a).__name__ for a in args], shared_mem))
+
+        def __setattr__(self, name, value):
+            log.append((name, value))
+
+    @contextmanager
+    def enter(kind, what):
+        log.append((kind, what))
+        yield
+
+    class Stream:
+        from_external = staticmethod(lambda stream: enter("stream", stream))
+
+    device = torch.device("cuda", 1)
+    cupy = types.ModuleType("cupy")
+    cupy.RawKernel = Kernel
+    cupy.cuda = types.SimpleNamespace(
+        Device=lambda i: enter("cupy device", i), Stream=Stream
+    )
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(torch.cuda, "device", lambda d: enter("torch device", d))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: "torch's")
+    run = cuda._on_gpu("delta_rule.cu", "forward", ("K=3", "test=1"))
+    run(device, 6, 32, (torch.zeros(3), None, 7), 50_000)
+    assert log == [
+        ("forward", ("--std=c++17", "-DK=3", "-Dtest=1"), True),
+        ("torch device", device),
+        ("cupy device", 1),
+        ("stream", "torch's"),
+        ("max_dynamic_shared_size_bytes", 50_000),
+        ((6,), (32,), ["uint64", "uint64", "int32"], 50_000),
+    ]
 
 
 def test_auto_passes_over_a_kernel_that_is_too_small(monkeypatch):

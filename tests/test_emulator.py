@@ -24,7 +24,8 @@ extern "C" __global__ void reverse(const float* x, float* y, int n)
 
 extern "C" __global__ void who(int* x)
 {
-    const int thread = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
+    const int row = threadIdx.z * blockDim.y + threadIdx.y;
+    const int thread = row * blockDim.x + threadIdx.x;
     const int block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
     x[block * blockDim.x * blockDim.y * blockDim.z + thread] = 1000 * block + thread;
 }
@@ -137,8 +138,14 @@ def test_atomics_add_up(module):
     ("args", "words"),
     [
         ((torch.zeros(64),), "takes 3 arguments, got 1"),
-        ((torch.zeros(64).double(), torch.zeros(64), N), "4-byte pointer .* got a 8-byte"),
-        ((torch.zeros(64), torch.zeros(64), np.int64(64)), "argument 2: .* got a 8-byte i"),
+        (
+            (torch.zeros(64).double(), torch.zeros(64), N),
+            "4-byte pointer .* got a 8-byte",
+        ),
+        (
+            (torch.zeros(64), torch.zeros(64), np.int64(64)),
+            "argument 2: .* got a 8-byte i",
+        ),
         ((torch.zeros(64), torch.zeros(64), np.float32(1)), "got a 4-byte real number"),
         ((torch.zeros(64), N, N), "argument 1: the kernel takes a 4-byte pointer"),
     ],
@@ -156,7 +163,7 @@ def test_a_crash_ends_the_launch_and_not_the_process(module, order):
         with pytest.raises(LaunchError, match=words):
             kernel((1,), (32,), (None,), order=order)
     found = kernel.check((1,), (32,), (None,), order=order).findings
-    assert "writes 4 bytes far from every array at toys.cu:30" in found[-2]
+    assert "writes 4 bytes far from every array at toys.cu:31" in found[-2]
     assert found[-1] == "empty: stopped there, for it would crash"
 
 
@@ -177,20 +184,26 @@ def test_launches_that_no_gpu_takes_are_refused(module):
     x = torch.zeros(2048).int()
     with pytest.raises(LaunchError, match="1 to 1024 threads, not 2048"):
         module.kernel("who")((1,), (2048,), (x,))
-    with pytest.raises(LaunchError, match="at most 227 KB of shared memory, not 240000"):
+    with pytest.raises(
+        LaunchError, match="at most 227 KB of shared memory, not 240000"
+    ):
         module.kernel("who")((1,), (32,), (x,), shared_mem=240000)
-    with pytest.raises(ValueError, match="order must be one of .* got 'sideways'"):
+    with pytest.raises(ValueError, match=r"order must be one of .* got 'sideways'"):
         module.kernel("who")((1,), (32,), (x,), order="sideways")
 
 
 def test_an_unknown_kernel_is_answered_with_the_names(module):
-    with pytest.raises(ValueError, match="no kernel 'revers' in toys.cu: it has reverse"):
+    with pytest.raises(
+        ValueError, match=r"no kernel 'revers' in toys.cu: it has reverse"
+    ):
         module.kernel("revers")
 
 
 def test_what_gcc_refuses_is_told_with_its_line():
-    wrong = Module("\n\nextern \"C\" __global__ void f(int* x) { x = y; }", "wrong.cu")
-    with pytest.raises(RuntimeError, match=r"wrong.cu:3:\d+: error: .*y.* not declared"):
+    wrong = Module('\n\nextern "C" __global__ void f(int* x) { x = y; }', "wrong.cu")
+    with pytest.raises(
+        RuntimeError, match=r"wrong.cu:3:\d+: error: .*y.* not declared"
+    ):
         wrong.kernel("f")((1,), (1,), (torch.zeros(1).int(),))
 
 
@@ -198,7 +211,7 @@ DIVERGENT = {
     "if (i < 40) __syncthreads();": r"waits at line 5, but another thread has returned",
     "if (i < 40) return; __syncthreads();": r"another thread has returned",
     "if (i < 40) __syncthreads();\n else __syncthreads();": "thread waits at line 6",
-    "if (i < 20) x[i] += __shfl_xor_sync(~0u, i, 1);": r"thread \(0,0,0\) waits at line 5",
+    "if (i < 20) x[i] += __shfl_xor_sync(~0u, i, 1);": r"\(0,0,0\) waits at line 5",
     "if (i < 20) __syncwarp();": "not every lane that it waits for ever comes",
 }
 
