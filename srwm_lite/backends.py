@@ -92,6 +92,8 @@ def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Ru
         raise ValueError(f"no backend {backend!r}: use one of {', '.join(NAMES)}")
     if backend != "auto":
         return kernel(idea, backend)
+    if x[0].dtype not in (torch.float32, torch.float64):
+        return python["loop"]  # half precision: no kernel computes it
     try:
         return kernel(idea, "cuda" if x[0].is_cuda else "fused")
     except BackendUnavailableError as error:
