@@ -14,6 +14,8 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 \
 # Threads that spin while they wait cost more than they bring.
 export OMP_WAIT_POLICY := PASSIVE
 export SRWM_LITE_PROGRESS := 0
+# Pages and tests are the same without a compiler, which the reader is told elsewhere.
+export PYTHONWARNINGS := ignore:Plain torch computes
 
 .PHONY: help book test unit chapters gates lab lint clean
 .DEFAULT_GOAL := help

@@ -28,7 +28,11 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = ROOT / "chapters"
 RECORD = ROOT / "benchmarks" / "results" / "chapters.json"
-ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "SRWM_LITE_PROGRESS": "0"}
+ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "SRWM_LITE_PROGRESS": "0",
+    "PYTHONWARNINGS": "ignore:Plain torch computes",  # no compiler: not an error
+}
 SECONDS, MEGABYTES, BOOK_SECONDS = 60, 1500, 360
 
 DROPPED = re.compile(r"image/|application/(pdf|vnd\.jupyter\.widget-view)")

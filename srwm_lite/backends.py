@@ -107,7 +107,7 @@ _said: set[str] = set()
 def _say_once(idea: str, reason: str) -> None:
     if reason not in _said and "does not exist" not in reason:
         _said.add(reason)
-        warnings.warn(f"{idea} runs in plain torch: {reason}", stacklevel=4)
+        warnings.warn(f"Plain torch computes {idea}: {reason}", stacklevel=4)
 
 
 def record(call: Call) -> None:
