@@ -43,7 +43,7 @@ gates: book  ## tests of the built pages, in a browser where there is one
 	$(BIN)/python -m pytest tests -m "book or browser"
 
 lab: $(READY)  ## open the chapters in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir . chapters
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
 
 lint: $(READY)  ## style, formatting and types
 	$(BIN)/ruff check .
