@@ -14,6 +14,8 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 \
 # Threads that spin while they wait cost more than they bring.
 export OMP_WAIT_POLICY := PASSIVE
 export SRWM_LITE_PROGRESS := 0
+# Pages and tests are the same without a compiler, which the reader is told elsewhere.
+export PYTHONWARNINGS := ignore:Plain torch computes
 
 .PHONY: help book test unit slow chapters gates lab lint clean
 .DEFAULT_GOAL := help
@@ -45,7 +47,7 @@ gates: book  ## tests of the built pages, in a browser where there is one
 	$(BIN)/python -m pytest tests -m "book or browser"
 
 lab: $(READY)  ## open the chapters in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir . chapters
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
 
 lint: $(READY)  ## style, formatting and types
 	$(BIN)/ruff check .

@@ -25,8 +25,8 @@ HEAD = """# From equation to code to test
 The build makes this page. Every numbered equation of a chapter names the function
 that computes it and the tests that hold it; a test fails if either is missing.
 
-| equation | chapter | function | tests |
-|---|---|---|---|
+| equation | function | tests |
+|---|---|---|
 """
 
 Places = dict[str, list[tuple[str, str]]]
@@ -99,9 +99,8 @@ def code(places: list[tuple[str, str]]) -> str:
 def page(chapters: Places, functions: Places, tests: Places) -> str:
     """Return the text of the page."""
     rows = [
-        f"| {{eq}}`{name}` | {{doc}}`/chapters/{stem}` "
-        f"| {code(functions[name])} | {code(tests[name])} |\n"
-        for name, ((stem, _), *_) in chapters.items()
+        f"| {{eq}}`{name}` | {code(functions[name])} | {code(tests[name])} |\n"
+        for name in chapters
     ]
     return HEAD + "".join(rows)
 

@@ -28,7 +28,11 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = ROOT / "chapters"
 RECORD = ROOT / "benchmarks" / "results" / "chapters.json"
-ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "SRWM_LITE_PROGRESS": "0"}
+ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "SRWM_LITE_PROGRESS": "0",
+    "PYTHONWARNINGS": "ignore:Plain torch computes",  # no compiler: not an error
+}
 SECONDS, MEGABYTES, BOOK_SECONDS = 60, 1500, 360
 
 DROPPED = re.compile(r"image/|application/(pdf|vnd\.jupyter\.widget-view)")
@@ -179,13 +183,17 @@ def recorded() -> dict[str, dict[str, Any]]:
     return json.loads(RECORD.read_text()) if RECORD.exists() else {}
 
 
-def over_budget(costs: dict[str, dict[str, Any]]) -> list[str]:
-    """Say which chapters cost more than a reader was promised."""
+def over_budget(costs: dict[str, dict[str, Any]], slack: float = 1) -> list[str]:
+    """Say which chapters cost more than a reader was promised.
+
+    A busy machine may take `slack` times as long over one chapter, never over all.
+    """
+    most = SECONDS * slack
     found = [
-        f"{stem}: {cost['seconds']} s, {cost['peak_mb']} MB; "
-        f"at most {SECONDS} s and {MEGABYTES} MB"
+        f"{stem}: {cost['seconds']:.1f} s, {cost['peak_mb']} MB; "
+        f"at most {most:.0f} s and {MEGABYTES} MB"
         for stem, cost in costs.items()
-        if cost["seconds"] > SECONDS or cost["peak_mb"] > MEGABYTES
+        if cost["seconds"] > most or cost["peak_mb"] > MEGABYTES
     ]
     total = sum(cost["seconds"] for cost in costs.values())
     if total > BOOK_SECONDS:

@@ -30,18 +30,15 @@
 #define GATED 0
 #endif
 
-struct Walk {
+struct Walk {                                  // one sequence; the numbers are places in x
+    Sequence x;
     Int T, K;
-    Rows q, k, v, beta, alpha, y, e, u, dy, dq, dk, dv, dbeta, dalpha;
-    Matrix W, W_T, dW, dW_T;
+    Rows u;
+    Rows q = x.rows(0), k = x.rows(1), v = x.rows(2), beta = x.rows(3), alpha = x.rows(4),
+         y = x.rows(5), e = x.rows(6), dy = x.rows(7), dq = x.rows(8), dk = x.rows(9),
+         dv = x.rows(10), dbeta = x.rows(11), dalpha = x.rows(12);
+    Matrix W = x.matrix(13), W_T = x.matrix(14), dW_T = x.matrix(15), dW = x.matrix(16);
 };
-
-template <class X> static inline real sum(X x)
-{
-    real total = 0;
-    for (size_t j = 0; j < sizeof(X) / sizeof(real); j++) total += x[j];
-    return total;
-}
 
 static inline void add(real* to, real x, bool first) { *to = first ? x : *to + x; }
 
@@ -71,7 +68,7 @@ static void forward_block(const Walk& s, Int j)
         const real alpha = GATED && next > t ? *s.alpha[next] : 1;
         const Vec<L> e = load<L>(s.v[t] + j) - found, u = *s.beta[t] * e;
         Vec<L> y[R] = {}, a[R] = {};
-        for (Int i = 0; i < K; i += R)
+        UNROLLED for (Int i = 0; i < K; i += R)
             for (int r = 0; r < R; r++) {
                 S[i + r] += k[i + r] * u;
                 y[r] += q[i + r] * S[i + r];
@@ -148,7 +145,7 @@ static void undo_block(const Walk& s, Int j)
         } else {
             const real *q_next = s.q[t - 1], *k_next = s.k[t - 1];
             const Vec<L> dy = load<L>(s.dy[t - 1] + j);
-            for (Int i = 0; i < K; i += R)
+            UNROLLED for (Int i = 0; i < K; i += R)
                 for (int r = 0; r < R; r++) {
                     undo(i + r);
                     G[i + r] += q_next[i + r] * dy;
@@ -170,7 +167,7 @@ static void written(const Walk& s, Int i0, Int j)
         const real *dy = s.dy[t] + i0, *de = s.dv[t] + i0, *u = s.u[t] + i0;
         const Vec<L> q = load<L>(s.q[t] + j), k = load<L>(s.k[t] + j);
         Vec<L> even = {}, odd = {};
-        for (int i = 0; i < N; i++) {
+        UNROLLED for (int i = 0; i < N; i++) {
             G[i] += dy[i] * q;
             (i % 2 ? odd : even) += u[i] * G[i];
             G[i] -= de[i] * k;
@@ -190,7 +187,7 @@ static void stored(const Walk& s, Int i0, Int j)
         const real *dy = s.dy[t] + i0, *de = s.dv[t] + i0, *u = s.u[t] + i0;
         const Vec<L> k = load<L>(s.k[t] + j);
         Vec<L> before = {}, after = {};
-        for (int i = 0; i < N; i++) {
+        UNROLLED for (int i = 0; i < N; i++) {
             if (GATED) S[i] *= *s.alpha[t];
             before += de[i] * S[i];
             S[i] += u[i] * k;
@@ -221,35 +218,23 @@ template <int L> constexpr int known(int K) { return L == LANES ? K : 0; }
      : K == 32 ? block<known<L.value>(32), L.value>                                    \
      : K == 64 ? block<known<L.value>(64), L.value> : block<0, L.value>)
 
-// x: q, k, v, beta, alpha, W, y, e, W_T
 extern "C" void forward(const Array* x, const Size* size, Int first, Int last)
 {
-    const auto [T, H, K, V] = *size;
-    for_each(x, H, first, last, [=](Sequence s) {
-        for (int i : {0, 1, 2, 6, 7}) touch(s, *size, i);
-        Walk walk = {};
-        walk.T = T; walk.K = K;
-        walk.q = s.rows(0); walk.k = s.rows(1); walk.v = s.rows(2);
-        walk.beta = s.rows(3); walk.alpha = s.rows(4); walk.W = s.matrix(5);
-        walk.y = s.rows(6); walk.e = s.rows(7); walk.W_T = s.matrix(8);
+    const Int K = size->K, V = size->V;
+    for_each(x, size->H, first, last, [=](Sequence s) {
+        for (int i : {0, 1, 2, 5, 6}) touch(s, *size, i);
+        const Walk walk{s, size->T, K, {}};
         cut<LANES>(0, V, [&](auto L, Int j) { WITH_KEYS(forward_block)(walk, j); });
     });
 }
 
-// x: q, k, e, beta, alpha, W, dy, dW_T, dq, dk, dv, dbeta, dalpha, dW
 extern "C" void backward(const Array* x, const Size* size, Int first, Int last)
 {
-    const auto [T, H, K, V] = *size;
-    std::vector<real> u(T * V);
-    for_each(x, H, first, last, [&, T = T, K = K, V = V](Sequence s) {
-        for (int i : {0, 1, 2, 6}) touch(s, *size, i);
-        Walk walk = {};
-        walk.T = T; walk.K = K; walk.u = {u.data(), V};
-        walk.q = s.rows(0); walk.k = s.rows(1); walk.e = s.rows(2);
-        walk.beta = s.rows(3); walk.alpha = s.rows(4); walk.W = s.matrix(5);
-        walk.dy = s.rows(6); walk.dW_T = s.matrix(7);
-        walk.dq = s.rows(8); walk.dk = s.rows(9); walk.dv = s.rows(10);
-        walk.dbeta = s.rows(11); walk.dalpha = s.rows(12); walk.dW = s.matrix(13);
+    const Int K = size->K, V = size->V;
+    std::vector<real> u(size->T * V);
+    for_each(x, size->H, first, last, [&](Sequence s) {
+        for (int i : {0, 1, 6, 7}) touch(s, *size, i);
+        const Walk walk{s, size->T, K, {u.data(), V}};
         cut<LANES>(0, V, [&](auto L, Int j) { WITH_KEYS(undo_block)(walk, j); });
         cut<LANES>(0, K, [&](auto L, Int j) {
             cut<ROWS>(0, V, [&](auto N, Int i) { written<N.value, L.value>(walk, i, j); });

@@ -15,7 +15,7 @@ from torch.autograd import Function
 
 from .cuda import Idea, Launch, Tensors
 from .cuda import ready as ready_on_chip
-from .launch import Once, check, matrix, ready, rows, run
+from .launch import Array, Once, check, matrix, ready, rows, run
 
 
 def fused() -> Callable[..., Any]:
@@ -51,6 +51,12 @@ def _gated(
     return _DeltaRule.apply(q, k, v, beta, alpha, W)
 
 
+def _places(
+    over_time: tuple[Tensor | None, ...], memories: tuple[Tensor | None, ...]
+) -> list[Array]:
+    return [*map(rows, over_time), *map(matrix, memories)]
+
+
 def _idea(alpha: Tensor | None) -> str:
     return "delta_rule" if alpha is None else "gated_delta_rule"
 
@@ -67,8 +73,8 @@ class _DeltaRule(Function):
         W: Tensor,
     ) -> tuple[Tensor, Tensor]:
         y, e, W_T = (x.new_empty(x.shape) for x in (v, v, W))
-        x = rows(q), rows(k), rows(v), rows(beta), rows(alpha), matrix(W)
-        run(_idea(alpha), "forward", k, v, *x, rows(y), rows(e), matrix(W_T))
+        given = q, k, v, beta, alpha, y, e, *[None] * 6
+        run(_idea(alpha), "forward", k, v, *_places(given, (W, W_T, None, None)))
         ctx.save_for_backward(q, k, e, beta, alpha, W)
         ctx.set_materialize_grads(False)
         return y, W_T
@@ -93,9 +99,8 @@ def _gradients(
     reads = dy is not None
     if dy is None:  # nothing was read: not even NaN times zero may come back
         q, dy = torch.zeros_like(q), torch.zeros_like(e)
-    x = rows(q), rows(k), rows(e), rows(beta), rows(alpha), matrix(W), rows(dy)
-    d = rows(dq), rows(dk), rows(dv), rows(dbeta), rows(dalpha), matrix(dW)
-    run(_idea(alpha), "backward", k, e, *x, matrix(dW_T), *d)
+    given = q, k, None, beta, alpha, None, e, dy, dq, dk, dv, dbeta, dalpha
+    run(_idea(alpha), "backward", k, e, *_places(given, (W, None, dW_T, dW)))
     return dq if reads else None, dk, dv, dbeta, dalpha, dW
 
 

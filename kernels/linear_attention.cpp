@@ -25,7 +25,7 @@ static void tile(Int T, Rows q, Rows k, Rows v, Rows y, Matrix W, Matrix W_T, bo
         const real *q_t = q[t], *k_t = k[t];
         const Vec<L> v_t = load<L>(v[t]);
         Vec<L> even = {}, odd = {};            // two short chains of sums, not one long
-        for (int i = 0; i < N; i++) {
+        UNROLLED for (int i = 0; i < N; i++) {
             S[i] += k_t[i] * v_t;
             (i % 2 ? odd : even) += q_t[i] * S[i];
         }
@@ -48,8 +48,8 @@ static void attend(Int T, Int K, Int V, Rows q, Rows k, Rows v, Rows y,
 // x: q, k, v, W, y, W_T
 extern "C" void forward(const Array* x, const Size* size, Int first, Int last)
 {
-    const auto [T, H, K, V] = *size;
-    for_each(x, H, first, last, [=](Sequence s) {
+    const Int T = size->T, K = size->K, V = size->V;
+    for_each(x, size->H, first, last, [=](Sequence s) {
         attend(T, K, V, s.rows(0), s.rows(1), s.rows(2), s.rows(4), s.matrix(3),
                s.matrix(5));
     });
@@ -58,8 +58,8 @@ extern "C" void forward(const Array* x, const Size* size, Int first, Int last)
 // x: q, k, v, W, dy, dW_T, dq, dk, dv, dW
 extern "C" void backward(const Array* x, const Size* size, Int first, Int last)
 {
-    const auto [T, H, K, V] = *size;
-    for_each(x, H, first, last, [=](Sequence s) {
+    const Int T = size->T, K = size->K, V = size->V;
+    for_each(x, size->H, first, last, [=](Sequence s) {
         const Rows q = s.rows(0), k = s.rows(1), v = s.rows(2), dy = s.rows(4),
                    q_back = q.reversed(T), dy_back = dy.reversed(T);
         const Matrix W = s.matrix(3), G = s.matrix(5), none = {};

@@ -1,8 +1,8 @@
 // Vectors, rows of a sequence, and matrices cut into tiles. For GCC and Clang.
 //
 // `real` is float or double, chosen on the compiler's command line (-Dreal=float).
-// Sums always run over the rows of a tile, never across the lanes of a vector: so no
-// order of addition is left to the compiler, and NaN and infinity travel as they must.
+// Sums run over the rows of a tile, lane by lane: no order of addition is left to the
+// compiler, no -ffast-math is needed, and NaN and infinity travel as they must.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -18,6 +18,12 @@ constexpr int BYTES = 16, ROWS = 16;
 constexpr int BYTES = 16, ROWS = 8;
 #endif
 constexpr int LANES = BYTES / sizeof(real);
+
+#ifdef __clang__
+#define UNROLLED _Pragma("clang loop unroll(full)")  // GCC does it unasked
+#else
+#define UNROLLED
+#endif
 
 typedef int64_t Int;
 struct Size { Int T, H, K, V; };
@@ -35,6 +41,13 @@ template <int L> static inline Vec<L> load(const real* p)
 }
 
 template <class V> static inline void store(real* p, V x) { memcpy(p, &x, sizeof x); }
+
+template <class V> static inline real sum(V x)
+{
+    real total = 0;
+    for (size_t j = 0; j < sizeof(V) / sizeof(real); j++) total += x[j];
+    return total;
+}
 
 struct Rows {                                  // a row for each time step
     real* first;

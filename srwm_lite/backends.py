@@ -92,6 +92,8 @@ def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Ru
         raise ValueError(f"no backend {backend!r}: use one of {', '.join(NAMES)}")
     if backend != "auto":
         return kernel(idea, backend)
+    if x[0].dtype not in (torch.float32, torch.float64):
+        return python["loop"]  # half precision: no kernel computes it
     in_torch = next(iter(python.values()))
     try:
         run = kernel(idea, "cuda" if x[0].is_cuda else "fused")
@@ -108,7 +110,7 @@ _said: set[str] = set()
 def _say_once(idea: str, reason: str) -> None:
     if reason not in _said and "does not exist" not in reason:
         _said.add(reason)
-        warnings.warn(f"{idea} runs in plain torch: {reason}", stacklevel=4)
+        warnings.warn(f"Plain torch computes {idea}: {reason}", stacklevel=4)
 
 
 def record(call: Call) -> None:

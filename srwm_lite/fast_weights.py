@@ -71,7 +71,8 @@ def fast_weights(
     squash : callable, optional
         Applied to every fast weight after each write.
     backend : str
-        ``"loop"`` or ``"auto"``: a squash leaves no form but the loop.
+        ``"auto"`` or ``"loop"``; without a squash also ``"fused"``, since the rule is
+        then the one of `srwm_lite.linear_attention`. A squash leaves only the loop.
 
     Returns
     -------
@@ -88,8 +89,11 @@ def fast_weights(
     backends.check_agree("BTHK", k=k, x=x)
     backends.check_agree("BTH", k=k, v=v)
     backends.check_alike(k=k, x=x, v=v)
-    if backend not in ("auto", "loop"):
-        raise ValueError(f"fast_weights has only the loop: got backend={backend!r}")
+    if backend == "chunk" or (squash and backend not in ("auto", "loop")):
+        raise ValueError(
+            f"fast_weights cannot run as {backend!r}: use 'loop', or without a squash "
+            "linear_attention, which computes the same"
+        )
     W = backends.start(W, k, v.shape[-1])
 
     def step(W: Tensor, x: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,7 +101,15 @@ def fast_weights(
 
     inputs = {"q": x, "k": k, "v": v}
     backends.record(backends.Call("fast_weights", step, W, inputs))
-    return scan(step, W, *inputs.values())
+
+    def loop(x: Tensor, k: Tensor, v: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
+        return scan(step, W, x, k, v)
+
+    if squash is None:
+        run = backends.choose("linear_attention", backend, {"loop": loop}, x)
+    else:
+        run = loop
+    return run(x, k, v, W)
 
 
 class FastWeightProgrammer(nn.Module):

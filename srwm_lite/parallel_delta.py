@@ -14,7 +14,7 @@ from torch import Tensor
 
 from srwm_lite.linear_attention import in_chunks
 
-CHUNK = 32
+CHUNK = 16
 
 
 def chunk_delta_rule(
@@ -66,11 +66,14 @@ def chunk_gated_delta_rule(
     reading = (between * (q @ k.mT)).tril()
     queries, keys = since_start * q, between[..., -1:, :].mT * k
     kept = since_start[..., -1:, :]
+    parts = targets, reads, queries, keys, reading, kept
     ys = []
-    for n in range(q.shape[2]):
-        U = targets[:, :, n] - reads[:, :, n] @ W.mT
-        ys.append(queries[:, :, n] @ W.mT + reading[:, :, n] @ U)
-        W = kept[:, :, n] * W + U.mT @ keys[:, :, n]
+    for V_n, K_n, q_n, k_n, scores, fade in zip(
+        *(x.unbind(dim=2) for x in parts), strict=True
+    ):
+        U = V_n - K_n @ W.mT
+        ys.append(q_n @ W.mT + scores @ U)
+        W = fade * W + U.mT @ k_n
     return torch.cat(ys, dim=2)[:, :, :T].transpose(1, 2), W
 
 

@@ -47,7 +47,7 @@ def test_auto_takes_the_first_torch_form_where_no_kernel_exists(idea):
 
 def test_auto_says_once_why_a_kernel_does_not_serve(idea):
     idea.fused = unavailable
-    with pytest.warns(UserWarning, match="idea runs in plain torch: .*install g"):
+    with pytest.warns(UserWarning, match="Plain torch computes idea: .*install g"):
         assert choose("idea", "auto", TORCH, X)() == "chunk"
     with warnings.catch_warnings():
         warnings.simplefilter("error")

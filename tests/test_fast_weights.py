@@ -61,7 +61,7 @@ def test_bad_input_is_named():
         fast_weights(x, k, v.double())
     with pytest.raises(ValueError, match="sequence is empty"):
         fast_weights(x[:, :0], k[:, :0], v[:, :0])
-    with pytest.raises(ValueError, match="only the loop: got backend='chunk'"):
+    with pytest.raises(ValueError, match="cannot run as 'chunk': use 'loop'"):
         fast_weights(x, k, v, backend="chunk")
 
 
@@ -91,3 +91,9 @@ def test_the_state_carries_on_and_the_switch_stops_the_writing():
 def test_it_says_what_it_is():
     net = FastWeightProgrammer(4, 3, squash=torch.tanh)
     assert "sizes=[3, 4], squash=tanh" in repr(net)
+
+
+def test_without_a_squash_the_fastest_backend_equals_the_loop():
+    x, k, v = (u.double() for u in attention_inputs())
+    loop, fast = (fast_weights(x, k, v, backend=b) for b in ("loop", "auto"))
+    torch.testing.assert_close(fast, loop)

@@ -44,7 +44,7 @@ def test_page_is_accessible(watched, site, name, theme):
 def test_page_works_from_the_disk(watched, html, name):
     page = watched().open((html / name).as_uri())
     assert page.locator("mjx-merror").count() == 0
-    assert page.locator("article").first.inner_text().strip()
+    assert page.locator("main").first.inner_text().strip()
 
 
 @every_page

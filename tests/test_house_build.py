@@ -52,7 +52,7 @@ class Small(anywidget.AnyWidget):
 CELLS = (
     'display({**picture, "text/plain": "An empty pair of axes."}, raw=True)',
     "Small()",
-    'Small(broken=True)',
+    "Small(broken=True)",
     'ipywidgets.IntSlider(description="beta")',
 )
 

@@ -228,6 +228,8 @@ def test_other_dtypes_are_refused_with_the_remedy(rule, dtype):
     x = [a.detach().to(dtype) for a in inputs(rule)]
     with pytest.raises(ValueError, match="float32 and float64"):
         RULES[rule](*x[:-1], W=x[-1], backend="fused")
+    y, _ = RULES[rule](*x[:-1], W=x[-1])  # "auto" takes what serves
+    assert y.dtype == dtype
 
 
 def test_no_compiler(rule, cold, monkeypatch):

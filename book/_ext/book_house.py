@@ -17,7 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE = "srwm_lite", "kernels"
 LOOKS = "book/_static", "book/_templates", "book/_ext"
 SUFFIXES = {".py", ".js", ".css", ".cpp", ".cu", ".h", ".svg", ".html"}
-KERNEL_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "SRWM_LITE_PROGRESS": "0"}
+KERNEL_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "SRWM_LITE_PROGRESS": "0",
+    "PYTHONWARNINGS": "ignore:Plain torch computes",  # no compiler: not an error
+}
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
 
 

@@ -18,6 +18,10 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   // docutils gives the references a role that has been withdrawn.
   each(".citation-list > .citation", (entry) => entry.setAttribute("role", "listitem"));
+  // A header cell without words is no header.
+  each("th.head", (th) => {
+    if (!th.textContent.trim()) th.replaceWith(document.createElement("td"));
+  });
   // What scrolls must be reachable by keyboard.
   const reachable = () =>
     each(".bd-content pre, .bd-content div.math, .bd-content table", (box) => {

@@ -17,17 +17,20 @@ from srwm_lite.plots.data import Series, as_groups, as_matrix, as_series
 from srwm_lite.trace import Film
 
 FEW = 36
+WHOLE = 100_000
 
 
 def number(x: float | Tensor, digits: int = 3) -> str:
     """Write `x` with at most `digits` significant digits, ties away from zero.
 
-    It is first rounded to three digits more: 0.12499999 and 0.125 are the same number
-    to us, and become 0.13 with two digits.
+    Whole numbers below 100,000 stay whole. Others are first rounded to three digits
+    more: 0.12499999 and 0.125 are the same number to us, and become 0.13 with two.
     """
     x = float(x)
     if x != x or x in (float("inf"), float("-inf")):
         return {"nan": "not a number", "inf": "infinity"}.get(str(x), "minus infinity")
+    if x == round(x) and abs(x) < WHOLE:
+        return f"{int(x)}"
     exact = Decimal(f"{x:.{digits + 2}e}")
     if exact == 0:
         return "0"
