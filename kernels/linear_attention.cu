@@ -11,8 +11,8 @@
 //     columns, from the start  W again;                            dq = Wᵀ dy
 //
 // No W_t is kept. Every sum is made by one thread in one order: no atomics, and the same
-// bits each time. Rows of q and k lie in one of two buffers in turn, so that one barrier a
-// step is enough: a thread that runs ahead fills the buffer that nobody reads.
+// bits each time. Memory answers late, so a block asks for some steps together: one barrier
+// when they are there, one before the next are fetched.
 //
 // Compile-time constants: real (float or double), K, V (key and value size, up to 65).
 // Shapes, contiguous: q, k, dq, dk [B T H K]; v, y, dy, dv [B T H V]; W, dW [B H V K].
@@ -20,11 +20,13 @@
 // Grid: B * H blocks. Block: V threads for forward and backward_rows, K for columns.
 
 typedef long long Int;
+constexpr int STEPS = 8;                                   // fetched together
 
-// Bring N numbers to all threads of the block.
-template <int N> __device__ void share(real* shared, const real* x)
+// Bring N numbers of each of the next steps to all threads of the block.
+template <int N> __device__ void share(real tile[][N], const real* x, int steps, Int apart)
 {
-    for (int j = threadIdx.x; j < N; j += blockDim.x) shared[j] = x[j];
+    for (int n = threadIdx.x; n < steps * N; n += blockDim.x)
+        tile[n / N][n % N] = x[n / N * apart + n % N];
 }
 
 // What one thread adds to its row (or column) of W.
@@ -47,20 +49,24 @@ extern "C" __global__ void forward(
     const real* q, const real* k, const real* v, const real* W, real* y, real* W_T,
     int T, int H)
 {
-    __shared__ real q_s[2][K], k_s[2][K];
+    __shared__ real q_s[STEPS][K], k_s[STEPS][K], v_s[STEPS][V];
     const int b = blockIdx.x / H, h = blockIdx.x % H, i = threadIdx.x;
     const Int row = ((Int)blockIdx.x * V + i) * K;
     real w[K];                                             // row i of W
     for (int j = 0; j < K; j++) w[j] = W[row + j];
 
-    for (int t = 0; t < T; t++) {
-        const Int now = ((Int)b * T + t) * H + h;
-        real *q_t = q_s[t % 2], *k_t = k_s[t % 2];
-        share<K>(q_t, q + now * K);
-        share<K>(k_t, k + now * K);
+    for (int first = 0; first < T; first += STEPS) {
+        const int steps = T - first < STEPS ? T - first : STEPS;
+        const Int now = ((Int)b * T + first) * H + h;      // the next step lies H further
+        share<K>(q_s, q + now * K, steps, H * K);
+        share<K>(k_s, k + now * K, steps, H * K);
+        share<V>(v_s, v + now * V, steps, H * V);
         __syncthreads();
-        write<K>(w, v[now * V + i], k_t);
-        y[now * V + i] = read<K>(w, q_t);
+        for (int s = 0; s < steps; s++) {
+            write<K>(w, v_s[s][i], k_s[s]);
+            y[(now + s * H) * V + i] = read<K>(w, q_s[s]);
+        }
+        __syncthreads();
     }
     for (int j = 0; j < K; j++) W_T[row + j] = w[j];
 }
@@ -69,20 +75,24 @@ extern "C" __global__ void backward_rows(
     const real* q, const real* k, const real* dy, const real* dW_T, real* dv, real* dW,
     int T, int H)
 {
-    __shared__ real q_s[2][K], k_s[2][K];
+    __shared__ real q_s[STEPS][K], k_s[STEPS][K], dy_s[STEPS][V];
     const int b = blockIdx.x / H, h = blockIdx.x % H, i = threadIdx.x;
     const Int row = ((Int)blockIdx.x * V + i) * K;
     real g[K];                                             // row i of G
     for (int j = 0; j < K; j++) g[j] = dW_T ? dW_T[row + j] : 0;
 
-    for (int t = T - 1; t >= 0; t--) {
-        const Int now = ((Int)b * T + t) * H + h;
-        real *q_t = q_s[t % 2], *k_t = k_s[t % 2];
-        share<K>(q_t, q + now * K);
-        share<K>(k_t, k + now * K);
+    for (int first = (T - 1) / STEPS * STEPS; first >= 0; first -= STEPS) {
+        const int steps = T - first < STEPS ? T - first : STEPS;
+        const Int now = ((Int)b * T + first) * H + h;
+        share<K>(q_s, q + now * K, steps, H * K);
+        share<K>(k_s, k + now * K, steps, H * K);
+        share<V>(dy_s, dy + now * V, steps, H * V);
         __syncthreads();
-        write<K>(g, dy[now * V + i], q_t);
-        dv[now * V + i] = read<K>(g, k_t);
+        for (int s = steps - 1; s >= 0; s--) {
+            write<K>(g, dy_s[s][i], q_s[s]);
+            dv[(now + s * H) * V + i] = read<K>(g, k_s[s]);
+        }
+        __syncthreads();
     }
     for (int j = 0; j < K; j++) dW[row + j] = g[j];
 }
@@ -91,31 +101,38 @@ extern "C" __global__ void backward_columns(
     const real* q, const real* k, const real* v, const real* W, const real* dy,
     const real* dW_T, real* dq, real* dk, int T, int H)
 {
-    __shared__ real v_s[2][V], dy_s[2][V];
+    __shared__ real x_s[STEPS][K], v_s[STEPS][V], dy_s[STEPS][V];
     const int b = blockIdx.x / H, h = blockIdx.x % H, j = threadIdx.x;
     const Int column = (Int)blockIdx.x * V * K + j;
     real c[V];                                             // column j of G, then of W
 
     for (int i = 0; i < V; i++) c[i] = dW_T ? dW_T[column + i * K] : 0;
-    for (int t = T - 1; t >= 0; t--) {
-        const Int now = ((Int)b * T + t) * H + h;
-        real *v_t = v_s[t % 2], *dy_t = dy_s[t % 2];
-        share<V>(v_t, v + now * V);
-        share<V>(dy_t, dy + now * V);
+    for (int first = (T - 1) / STEPS * STEPS; first >= 0; first -= STEPS) {
+        const int steps = T - first < STEPS ? T - first : STEPS;
+        const Int now = ((Int)b * T + first) * H + h;
+        share<K>(x_s, q + now * K, steps, H * K);
+        share<V>(v_s, v + now * V, steps, H * V);
+        share<V>(dy_s, dy + now * V, steps, H * V);
         __syncthreads();
-        write<V>(c, q[now * K + j], dy_t);
-        dk[now * K + j] = read<V>(c, v_t);
+        for (int s = steps - 1; s >= 0; s--) {
+            write<V>(c, x_s[s][j], dy_s[s]);
+            dk[(now + s * H) * K + j] = read<V>(c, v_s[s]);
+        }
+        __syncthreads();
     }
 
-    __syncthreads();                                       // both walks use buffer 0 here
     for (int i = 0; i < V; i++) c[i] = W[column + i * K];
-    for (int t = 0; t < T; t++) {
-        const Int now = ((Int)b * T + t) * H + h;
-        real *v_t = v_s[t % 2], *dy_t = dy_s[t % 2];
-        share<V>(v_t, v + now * V);
-        share<V>(dy_t, dy + now * V);
+    for (int first = 0; first < T; first += STEPS) {
+        const int steps = T - first < STEPS ? T - first : STEPS;
+        const Int now = ((Int)b * T + first) * H + h;
+        share<K>(x_s, k + now * K, steps, H * K);
+        share<V>(v_s, v + now * V, steps, H * V);
+        share<V>(dy_s, dy + now * V, steps, H * V);
         __syncthreads();
-        write<V>(c, k[now * K + j], v_t);
-        dq[now * K + j] = read<V>(c, dy_t);
+        for (int s = 0; s < steps; s++) {
+            write<V>(c, x_s[s][j], v_s[s]);
+            dq[(now + s * H) * K + j] = read<V>(c, dy_s[s]);
+        }
+        __syncthreads();
     }
 }

@@ -12,6 +12,7 @@ from srwm_lite.kernels.cpu.emulate import Module
 from srwm_lite.kernels.cuda import emulation, source
 
 pytestmark = needs_gcc
+T = 11  # two turns of eight steps, the second one shorter
 ORDERS = ("forward", "backward", "random")
 
 
@@ -31,7 +32,7 @@ def findings(reports):
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("sizes", [(8, 40), (40, 8), (64, 64)])
 def test_there_is_no_complaint_about_our_kernels(rule, sizes):
-    _, reports = check(rule, 2, 5, 2, *sizes)
+    _, reports = check(rule, 2, T, 2, *sizes)
     names = {"forward", "backward_rows", "backward_columns"}
     gated = {"decay_gradient"} if rule == "gated_delta_rule" else set()
     assert set(reports) == names | gated
@@ -40,7 +41,7 @@ def test_there_is_no_complaint_about_our_kernels(rule, sizes):
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_nor_in_another_order(order):
-    _, reports = check("gated_delta_rule", 2, 5, 2, 8, 40, order=order)
+    _, reports = check("gated_delta_rule", 2, T, 2, 8, 40, order=order)
     assert findings(reports) == []
 
 
@@ -60,74 +61,69 @@ class Bug(NamedTuple):
 
 SYNC = "        __syncthreads();\n"
 BUGS = {
-    "no barrier after q_t and k_t are fetched": Bug(
-        "forward", SYNC, "", "race", "share<K>(k_t"
+    "no barrier after q_s and k_s are fetched": Bug(
+        "forward", SYNC, "", "uninitialised", "read<K>(w, k_s"
+    ),
+    "no barrier before the next are fetched": Bug(
+        "forward", "        }\n" + SYNC, "        }\n", "race", "read<K>(w, q_s"
     ),
     "no barrier after they are fetched, backward": Bug(
-        "backward_rows", SYNC, "", "uninitialised", "write<K>(g, dy[now"
-    ),
-    "no barrier in the walk from the end": Bug(
-        "backward_columns", SYNC, "", "uninitialised", "write<V>(c, q[now"
+        "backward_rows", SYNC, "", "uninitialised", "write<K>(g, dy_s"
     ),
     "no barrier between the two walks": Bug(
-        "backward_columns", "    __syncthreads();     ", "", "race", "write<V>(c, q[now"
+        "backward_columns", "        }\n" + SYNC, "        }\n", "race",
+        "read<V>(c, e_s",
     ),
-    "one buffer where two are needed": Bug(
-        "forward", "q_s[t % 2]", "q_s[0]", "race", "= read<K>(w, q_t)"
-    ),
-    "no barrier in the sum of the block": Bug(
-        "real block_sum", "    __syncthreads();\n", "", "race", "block_sum(part",
-        "backward_rows",
+    "no barrier before the sum over the warps": Bug(
+        "backward_rows", SYNC + "        sum_warps", "        sum_warps", "race",
+        "sum_warps(dbeta",
     ),
     "a warp's barrier for a block's": Bug(
-        "real block_sum", "__syncthreads", "__syncwarp", "race", "block_sum(part",
-        "backward_rows",
+        "backward_rows", SYNC + "        sum_warps",
+        "        __syncwarp();\n        sum_warps", "race", "sum_warps(dbeta",
     ),
     "one step too many": Bug(
-        "forward", "t < T; t++", "t <= T; t++", "out of bounds", "share<K>(q_t"
+        "forward", "v + now * V, steps", "v + now * V, steps + 1", "out of bounds",
+        "share<V>(v_s",
     ),
-    "a row of q_t that is too long": Bug(
-        "forward", "share<K>(k_t", "share<K + 1>(k_t", "race", "share<K + 1>(k_t"
+    "a last turn as long as the others": Bug(
+        "forward", "q + now * K, steps", "q + now * K, STEPS", "out of bounds",
+        "share<K>(q_s",
     ),
     "a barrier that not all threads reach": Bug(
-        "forward",
-        SYNC + "        if (i < V) {",
-        "        if (i < V) {" + SYNC,
-        "divergent barrier",
-        "if (i < V) {  ",
+        "forward", SYNC, "        if (i < V) __syncthreads();\n", "divergent barrier",
+        "__syncthreads",
     ),
     "threads without a row return": Bug(
-        "forward",
-        "    real w[K];",
-        "    if (i >= V) return;    real w[K];",
-        "divergent barrier",
-        "__syncthreads();",
+        "forward", "    real w[K];", "    if (i >= V) return;    real w[K];",
+        "divergent barrier", "__syncthreads();",
     ),
     "a sum that not all lanes enter": Bug(
-        "backward_rows",
-        "        }\n        const real sum = block_sum(part, of_warp);",
-        "    const real sum = block_sum(part, of_warp); }\n    const real sum = 0;",
-        "divergent barrier",
-        "__shfl_xor_sync",
-        "real block_sum",
+        "backward_rows", "                part = du * e_s[s][i];\n            }\n"
+        "            part = warp_sum(part);",
+        "                part = warp_sum(du * e_s[s][i]);\n            }",
+        "divergent barrier", "__shfl_xor_sync", "real warp_sum",
     ),
     "rows one too low": Bug(
         "forward", "W_T[row +", "W_T[row + K +", "out of bounds", "W_T[row + K +"
     ),
     "all heads taken for the first": Bug(
-        "forward", "blockIdx.x % H", "0", "race of blocks", "y[now * V + i] ="
+        "forward", "blockIdx.x % H", "0", "race of blocks", "y[(now + s * H)"
     ),
     "rows of the scratch memory that overlap": Bug(
         "decay_gradient", "+ i * K] = w[i];\n            fade",
         "+ i] = w[i];\n            fade", "race", "+ i] = w[i]",
     ),
-    "k_t never fetched": Bug(
-        "backward_rows", "        share<K>(k_t, k + now * K);\n", "", "uninitialised",
-        "du = read<K>",
+    "one array of sums where two are needed": Bug(
+        "decay_gradient", "of_warp[t % 2]", "of_warp[0]", "race", "of_warp[0]"
     ),
-    "the last of dy_t never fetched": Bug(
-        "backward_columns", "share<V>(dy_t", "share<V - 1>(dy_t", "uninitialised",
-        "write<V>(c, q[now",
+    "k_s never fetched": Bug(
+        "backward_rows", "        share<K>(k_s, k + now * K, steps, H * K);\n", "",
+        "uninitialised", "du = read<K>",
+    ),
+    "the last of dy_s never fetched": Bug(
+        "backward_columns", "share<V>(dy_s", "share<V - 1>((real (*)[V - 1])dy_s",
+        "uninitialised", "write<V>(c, q_s",
     ),
     "threads without a row write one": Bug(
         "forward", "if (i < V) for (int j = 0; j < K; j++) W_T",
@@ -144,6 +140,11 @@ def planted(bug):
     return before + name + kernel.replace(bug.old, bug.new, 1)
 
 
+def bug_sizes(bug):
+    """Return K and V such that the kernel's threads are of two warps."""
+    return (40, 8) if bug.kernel == "decay_gradient" else (8, 40)
+
+
 def line_of(text, kernel, fragment):
     """Return the number of the first line of `kernel` that has `fragment`."""
     start = text.index(f" {kernel}(")
@@ -154,7 +155,7 @@ def line_of(text, kernel, fragment):
 def test_a_planted_bug_is_named_with_its_line(name):
     bug = BUGS[name]
     text = planted(bug)
-    _, reports = check("gated_delta_rule", 2, 5, 2, 8, 40, text=text)
+    _, reports = check("gated_delta_rule", 2, T, 2, *bug_sizes(bug), text=text)
     line = line_of(text, bug.within or bug.kernel, bug.place)
     found = [f for f in findings(reports) if f"{bug.kind}:" in f]
     assert any(
@@ -166,9 +167,9 @@ def test_a_planted_bug_is_named_with_its_line(name):
 
 
 ONLY_NUMBERS = {
-    "a sign": ("-= read<V>(c, de_t)", "+= read<V>(c, de_t)"),
-    "decay before the read": (
-        "if (GATED) fade<K>(w, alpha[now]);",
+    "a sign": ("- read<V>(c, de_s[s])", "+ read<V>(c, de_s[s])"),
+    "no decay": (
+        "if (GATED) fade<K>(w, *alpha_s[s]);",
         "if (GATED) fade<K>(w, 1);",
     ),
     "the wrong chunk": ("if (t % size == 0)", "if (t % size == 1)"),
@@ -183,7 +184,7 @@ def test_what_changes_only_numbers_is_found_by_the_comparison(name):
     found = []
     for changed in (text, text.replace(*ONLY_NUMBERS[name])):
         torch.manual_seed(0)
-        run, x, W = sequence("gated_delta_rule", 2, 5, 2, 8, 40)
+        run, x, W = sequence("gated_delta_rule", 2, T, 2, 8, 40)
         with emulation(text=changed):
             found.append(results(run, x, W, backend="emulated"))
     assert not all(map(torch.equal, *found))

@@ -39,7 +39,7 @@ def sanitize(monkeypatch, kind, text, run):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_there_is_no_complaint_about_our_kernels(monkeypatch, kind, rule):
-    run, x, W = sequence(rule, 2, 5, 2, 8, 40)
+    run, x, W = sequence(rule, 2, 11, 2, 8, 40)
     file = "linear_attention.cu" if rule == "linear_attention" else "delta_rule.cu"
     found = sanitize(
         monkeypatch,

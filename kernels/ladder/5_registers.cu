@@ -5,8 +5,8 @@
 //
 // Registers have no address: every index must be known when the kernel is compiled, so the
 // loops over j are unrolled. q_t and k_t lie in one of two buffers in turn, and one barrier
-// a step is enough: whoever runs ahead fills the buffer that nobody reads. This is
-// delta_rule.cu without what its backward needs.
+// a step is enough: whoever runs ahead fills the buffer that nobody reads. Add what the
+// backward needs, and fetch some steps together, and it is delta_rule.cu.
 //
 // q, k [B T H K]; v, y [B T H V]; beta [B T H]; W, W_T [B H V K]. B * H blocks of V threads.
 
