@@ -61,8 +61,10 @@ def dead_paths(text, root=ROOT):
 
 def packages_against_folders(pyproject, root=ROOT):
     """Compare the packages that are installed with the folders of the package."""
-    folders = {p.parent.relative_to(root) for p in root.glob("srwm_lite/**/*.py")}
-    wanted = {".".join(f.parts) for f in folders} | {"srwm_lite.kernels"}
+    ours = {p.parent.relative_to(root) for p in root.glob("srwm_lite/**/*.py")}
+    theirs = {p.parent.relative_to(root) for p in root.glob("kernels/**/*.py")}
+    folders = ours | {"srwm_lite" / f for f in theirs}
+    wanted = {".".join(f.parts) for f in folders}
     named = set(pyproject["tool"]["setuptools"]["packages"])
     return sorted(wanted ^ named)
 
