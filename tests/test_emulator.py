@@ -218,14 +218,8 @@ DIVERGENT = {
 
 @pytest.mark.parametrize("line", DIVERGENT)
 def test_threads_that_wait_in_vain_are_named(line):
-    text = f"""
-extern "C" __global__ void f(int* x)
-{{
-    const int i = threadIdx.x;
-    {line}
-}}
-"""
-    kernel = Module(text, "waits.cu").kernel("f")
+    start = '\n\nextern "C" __global__ void f(int* x) {\nconst int i = threadIdx.x;\n'
+    kernel = Module(start + line + "\n}", "waits.cu").kernel("f")
     with pytest.raises(LaunchError, match=f"f: divergent barrier: .*{DIVERGENT[line]}"):
         kernel((1,), (64,), (torch.zeros(64).int(),))
 

@@ -13,9 +13,9 @@
 // Each finding is told once for a pair of places in the source. A place is written as
 // @address@, an item as {argument:byte:size}; Python turns them into lines and names.
 #include "costs.h"
+#include "image.h"
 #include "fibers.h"
 #include <cstdio>
-#include <link.h>
 #include <string>
 
 namespace {
@@ -39,7 +39,8 @@ Costs costs;
 std::map<Place, std::string> touched_first;      // the item, at every place
 std::set<std::tuple<int, Place, Place>> told;
 std::string findings;
-uintptr_t image, image_end, stacks, stacks_end;
+uintptr_t stacks, stacks_end;
+Image image;
 unsigned epoch;                                  // one more at every barrier, in any block
 int barriers;                                    // in this block
 bool watching, inside;
@@ -47,7 +48,7 @@ bool watching, inside;
 std::string mark(Place place)
 {
     char s[40];
-    std::snprintf(s, sizeof s, "@%lx@", place - 1 - image);
+    std::snprintf(s, sizeof s, "@%lx@", place - 1 - image.first);
     return s;
 }
 
@@ -148,7 +149,7 @@ void access(uintptr_t p, int size, bool write, bool atomic, Place at)
 {
     if (!watching || !cpu::self || inside) return;
     if (p >= stacks && p < stacks_end) return;   // a thread's own variables
-    if (p >= image && p < image_end) return;     // constants
+    if (p >= image.first && p < image.end) return;     // constants
     inside = true;                               // we may call code that is watched too
     Region* r = region_of(p);
     if (!r || p + size > r->end) tell_outside(r ? r->end : p, size, write, at);
@@ -173,21 +174,6 @@ void add_region(char* p, size_t bytes, Space space, int argument)
                            std::vector<Cell>((bytes + 3) / 4)});
 }
 
-// Where our own code and constants lie.
-int find_image(dl_phdr_info* info, size_t, void*)
-{
-    const auto here = reinterpret_cast<uintptr_t>(&find_image) - info->dlpi_addr;
-    bool ours = false;
-    uintptr_t end = 0;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const auto& part = info->dlpi_phdr[i];
-        if (part.p_type != PT_LOAD) continue;
-        ours |= here - part.p_vaddr < part.p_memsz;
-        end = std::max<uintptr_t>(end, info->dlpi_addr + part.p_vaddr + part.p_memsz);
-    }
-    if (ours) image = info->dlpi_addr, image_end = end;
-    return ours;
-}
 }  // namespace
 
 namespace cpu {
@@ -196,7 +182,7 @@ void watch_launch(char* shared, size_t n, char* tls, size_t tls_n, char* stack, 
     add_region(shared, n, DYNAMIC, DYNAMIC);
     add_region(tls, tls_n, STATIC, STATIC);
     stacks = reinterpret_cast<uintptr_t>(stack), stacks_end = stacks + m;
-    dl_iterate_phdr(find_image, nullptr);
+    image = own_image();
 }
 
 void watch_block()
@@ -233,15 +219,15 @@ EXPORT const char* check_end()
     char s[200];
     for (const auto& [key, c] : costs.of) {
         const auto [at, shared, size, write] = key;
-        std::snprintf(s, sizeof s, "cost %s %s %s %s %ld %ld %ld %ld\n", mark(at).c_str(),
-                      shared ? "shared" : "global", touched_first[at].c_str(),
-                      write ? "write" : "read", c.requests, c.lanes, c.units, c.ideal);
+        std::snprintf(s, sizeof s, "cost %s %s %s %ld %ld %ld %ld\n", mark(at).c_str(),
+                      touched_first[at].c_str(), write ? "write" : "read", c.requests,
+                      c.lanes, c.units, c.ideal);
         findings += s;
     }
     for (const Event& e : events) {
-        std::snprintf(s, sizeof s, "event %s %d %d %d {%d:%ld:%d} %s\n",
-                      mark(e.at).c_str(), e.block, e.barrier, e.thread, e.argument, e.byte,
-                      e.size, e.write ? "write" : "read");
+        std::snprintf(s, sizeof s, "event %s {%d:%ld:%d} %s %d %d %d\n",
+                      mark(e.at).c_str(), e.argument, e.byte, e.size,
+                      e.write ? "write" : "read", e.block, e.barrier, e.thread);
         findings += s;
     }
     return findings.c_str();

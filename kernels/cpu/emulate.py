@@ -20,10 +20,11 @@ from typing import Any
 
 from .build import build, gcc
 from .memory import Arena, Argument, Memory
-from .report import Report, report
+from .report import DYNAMIC, Names, Report, report
 
 ORDERS = ("forward", "backward", "random")
 SIGNATURE = r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)"
+DYNAMIC_SHARED = r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w ]+?)\s+(\w+)\[\];"
 
 
 class LaunchError(RuntimeError):
@@ -67,7 +68,7 @@ class Module:
     def build(self, kind: str) -> Path:
         """Compile for a kind of run: run, check, address, undefined or thread."""
         text = re.sub(  # every line keeps its number
-            r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w ]+?)\s+(\w+)\[\];",
+            DYNAMIC_SHARED,
             r"\1* \2 = reinterpret_cast<\1*>(cpu::dynamic);",
             self.source,
         )
@@ -140,8 +141,11 @@ class Kernel:
             failed = f"{error}\n"
         text = library.check_end().decode() + failed
         arena.copy_back()
-        names = module.parameters[self.name]
-        return report(text, module.build("check"), module.filename, names)
+        arguments = dict(enumerate(module.parameters[self.name]))
+        if dynamic := re.search(DYNAMIC_SHARED, module.source):
+            arguments[DYNAMIC] = dynamic[2]
+        library_file = module.build("check")
+        return report(text, Names(text, library_file, module.filename, arguments))
 
     def sanitize(
         self,

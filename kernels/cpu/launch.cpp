@@ -1,13 +1,12 @@
 // What happens around the blocks of a launch: arguments are compared with the signature,
 // shared memory is poisoned.
 #include "fibers.h"
+#include "image.h"
 #include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
-#include <link.h>
 #include <sys/mman.h>
-#include <utility>
 #include <vector>
 
 namespace cpu {
@@ -28,32 +27,6 @@ void fail(const char* format, ...)
 }
 
 static void poison(char* p, size_t n) { if (n) std::memset(p, 0xFF, n); }   // NaN
-
-// Where the thread-local storage of this library lies: the static __shared__ arrays.
-static std::pair<char*, size_t> static_shared()
-{
-    std::pair<char*, size_t> found{nullptr, 0};
-#if !defined(ASAN) && !defined(TSAN)
-    [[maybe_unused]] static thread_local volatile char touched;
-    touched = 1;                                 // it is there from the first use on
-    const auto look = [](dl_phdr_info* info, size_t, void* out) {
-        const auto here = reinterpret_cast<uintptr_t>(&poison) - info->dlpi_addr;
-        bool mine = false;
-        size_t size = 0;
-        for (int i = 0; i < info->dlpi_phnum; i++) {
-            const auto& part = info->dlpi_phdr[i];
-            mine |= part.p_type == PT_LOAD && here - part.p_vaddr < part.p_memsz;
-            if (part.p_type == PT_TLS) size = part.p_memsz;
-        }
-        if (mine && size)
-            *static_cast<std::pair<char*, size_t>*>(out)
-                = {static_cast<char*>(info->dlpi_tls_data), size};
-        return int(mine);
-    };
-    dl_iterate_phdr(look, &found);
-#endif
-    return found;
-}
 
 bool fits(const Argument* wanted, int expected, const Argument* given, int n)
 {
@@ -109,7 +82,7 @@ int run(dim3 grid, dim3 block, size_t shared, void (*f)(void*), void* data)
     if (stacks == MAP_FAILED) return fail("no memory for the stacks of %u threads", n), 1;
     grid_size = grid, block_size = block;
     set_up(block, static_cast<char*>(stacks), f, data);
-    const auto [tls, tls_size] = static_shared();
+    const auto [first, end, tls, tls_size] = own_image();
     watch_launch(dynamic, shared, tls, tls_size, static_cast<char*>(stacks), STACK * n);
 #ifndef PROGRAM                                  // a sanitizer wants to see the crash
     const Guard guard;

@@ -7,7 +7,7 @@ import re
 import subprocess
 from bisect import bisect
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,48 +63,85 @@ class Report:
         return "\n".join(self.findings) or "no complaint"
 
 
-def report(
-    text: str, library: Path, filename: str, parameters: Sequence[str]
-) -> Report:
-    """Read the checker's output.
-
-    Parameters
-    ----------
-    text : str
-        Lines with places as ``@address@`` and items as ``{argument:byte:size}``.
-    library : Path
-        The compiled kernel, whose symbols name lines and shared arrays.
-    filename : str
-        What the kernel's source was called when it was compiled.
-    parameters : sequence of str
-        Names of the kernel's arguments.
-    """
-    lines, arrays = _lines(text, library, filename), _shared_arrays(library)
+def report(text: str, names: "Names") -> Report:
+    """Read the checker's output: lines about costs, events, and findings."""
     result, sums, told = Report(), defaultdict(list), dict[str, str]()
     for row in text.splitlines():
         kind, *words = row.split()
         if kind == "cost":
-            place, space, item, access, *counts = words
-            array, _ = _item(item[1:-1], arrays, parameters)
-            key = (lines[place[1:-1]][0], space, array, access)
+            place, item, access, *counts = words
+            key = names.line(place), names.space(item), names.array(item)[0], access
             sums[key].append([int(n) for n in counts])
         elif kind == "event":
-            place, block, barrier, thread, item, access = words
-            argument = int(item[1:].split(":")[0])
-            space = "shared" if argument < 0 else "global"
-            name, index = _item(item[1:-1], arrays, parameters)
-            who = int(block), int(barrier), int(thread)
-            line = lines[place[1:-1]][0]
-            result.events.append(Event(*who, space, name, index, access, line))
+            place, item, access, block, barrier, thread = words
+            who = int(block), int(barrier), int(thread), names.space(item)
+            name, index = names.array(item)
+            result.events.append(Event(*who, name, index, access, names.line(place)))
         else:
-            row = re.sub(r"@(\w+)@", lambda m: _place(filename, *lines[m[1]]), row)
-            row = re.sub(r"{(.*?)}", lambda m: _words(m[1], arrays, parameters), row)
+            row = names.words(row)
             alike = re.sub(r"\[\d+\]|\([\d,]+\)|block \d+|\d+ bytes", "", row)
             told.setdefault(alike, row)
     result.findings = [*told.values()]  # the first of all that are alike
     total = {key: map(sum, zip(*counts, strict=True)) for key, counts in sums.items()}
     result.costs = [Cost(*key, *counts) for key, counts in sorted(total.items())]
     return result
+
+
+class Names:
+    """Turn places ``@address@`` into lines, items ``{argument:byte:size}`` into names.
+
+    Parameters
+    ----------
+    text : str
+        What will be translated.
+    library : Path
+        The compiled kernel, whose symbols name lines and shared arrays.
+    filename : str
+        What the kernel's source was called when it was compiled.
+    arguments : mapping from int to str
+        Names of the kernel's arguments, and of dynamic shared memory under `DYNAMIC`.
+    """
+
+    def __init__(
+        self, text: str, library: Path, filename: str, arguments: Mapping[int, str]
+    ) -> None:
+        self.filename, self.arguments = filename, arguments
+        self.lines = _lines(text, library, filename)
+        self.shared = _shared_arrays(library)
+
+    def line(self, place: str) -> int:
+        """Return the line of the kernel."""
+        return self.lines[place.strip("@")][0]
+
+    def space(self, item: str) -> str:
+        """Return ``"shared"`` or ``"global"``."""
+        return "shared" if item.startswith("{-") else "global"
+
+    def array(self, item: str) -> tuple[str, int]:
+        """Return the array, and the index in it."""
+        argument, byte, size = map(int, item.strip("{}").split(":"))
+        if argument != STATIC:
+            name = self.arguments.get(argument, "shared memory")
+        else:
+            start, name = self.shared[bisect(self.shared, (byte, "\uffff")) - 1]
+            byte -= start
+        return name, byte // max(size, 1)
+
+    def words(self, row: str) -> str:
+        """Return a finding in words."""
+        row = re.sub(r"@\w+@", lambda m: self._place(m[0]), row)
+        return re.sub(r"{.*?}", lambda m: self._item(m[0]), row)
+
+    def _place(self, place: str) -> str:
+        line, inlined = self.lines[place.strip("@")]
+        inside = f" (in line {inlined})" if inlined != line else ""
+        return f"{self.filename}:{line}{inside}"
+
+    def _item(self, item: str) -> str:
+        name, index = self.array(item)
+        if item.endswith(":0}"):  # the whole of it
+            return "shared memory" if item.startswith("{-") else name
+        return f"{name}[{index}]"
 
 
 def _lines(text: str, library: Path, filename: str) -> dict[str, tuple[int, int]]:
@@ -122,11 +159,6 @@ def _lines(text: str, library: Path, filename: str) -> dict[str, tuple[int, int]
     return found
 
 
-def _place(filename: str, line: int, inlined: int) -> str:
-    inside = f" (in line {inlined})" if inlined != line else ""
-    return f"{filename}:{line}{inside}"
-
-
 def _shared_arrays(library: Path) -> list[tuple[int, str]]:
     """Return where each static ``__shared__`` array starts, with its name."""
     command = ["readelf", "--syms", "--wide", "--demangle", str(library)]
@@ -134,24 +166,3 @@ def _shared_arrays(library: Path) -> list[tuple[int, str]]:
     pattern = r"^\s*\d+: (\w+)\s+\S+ TLS .*?(\w+)$"
     found = re.findall(pattern, done.stdout, flags=re.M)
     return sorted({(int(offset, 16), name) for offset, name in found})
-
-
-def _item(
-    item: str, arrays: list[tuple[int, str]], parameters: Sequence[str]
-) -> tuple[str, int]:
-    argument, byte, size = map(int, item.split(":"))
-    if argument >= 0:
-        name = parameters[argument]
-    elif argument == DYNAMIC or not arrays:
-        name = "shared memory"
-    else:
-        start, name = arrays[max(bisect(arrays, (byte, "\uffff")) - 1, 0)]
-        byte -= start
-    return name, byte // size if size else 0
-
-
-def _words(item: str, arrays: list[tuple[int, str]], parameters: Sequence[str]) -> str:
-    name, index = _item(item, arrays, parameters)
-    if item.endswith(":0"):
-        return "shared memory" if item.startswith("-") else name
-    return f"{name}[{index}]"
