@@ -46,11 +46,12 @@ def requests(events: Sequence[Any]) -> list[Request]:
         heads = Counter(queues[thread][i][0] for thread, i in at.items())
         # wait until all that will come are there; else (loops crossed) take the most
         key = next(
-            (k for k in heads if heads[k] == expected[k]), max(heads, key=heads.get)
+            (k for k in heads if heads[k] == expected[k]), heads.most_common(1)[0][0]
         )
         there = [t for t, i in at.items() if queues[t][i][0] == key]
         cells = {t: queues[t][at[t]][1] for t in there}
-        found.append(Request(when, warp, *key[:3], cells))
+        line, array, access, _ = key
+        found.append(Request(when, warp, line, array, access, cells))
         expected[key] -= len(there)
         at = {t: i + (t in cells) for t, i in at.items()}
         at = {t: i for t, i in at.items() if i < len(queues[t])}
