@@ -61,7 +61,7 @@ MUTANTS = {
     "lost": ("row", "+=", "=", "The old row is lost"),
     "empty": ("row", "j < K", "j < 0", "Nothing is written"),
     "swapped": ("row", "u[i] * k[j]", "k[i] * u[j]", "u and k have changed places"),
-    "stride": ("row", "i * K", "i * V", "two threads race"),
+    "stride": ("row", "i * K", "i * V", "it steps out of an array"),
     "column": ("row", "u[i] *", "2 * u[i] *", "W[0, 0] must be"),
     "typing": ("row", "+=", "+= nonsense *", "does not compile: 'nonsense'"),
     "no barrier": ("block_sum", "__syncthreads();", "", "of_warp[1]"),
