@@ -123,8 +123,8 @@ function controls(clock) {
     "div",
     { class: "fw-transport" },
     h("div", { class: "fw-buttons" }, back, play, forward),
-    h("div", { class: "fw-scrub" }, field("Request", scrub)),
     h("div", { class: "fw-choices" }, field("Step by", unit), field("Speed", pace)),
+    h("div", { class: "fw-scrub" }, field("Request", scrub)),
     caption,
     race,
   );
