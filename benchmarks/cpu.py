@@ -1,7 +1,7 @@
 """Measure how fast the backends are on this CPU: ``python benchmarks/cpu.py``.
 
-Forward and backward, float32, process time. Backends take turns in every round, each
-once to warm up and once to be timed, as in training, where one backend runs again and
+Forward and backward, float32, process time. Backends take turns in every round: once to
+warm up, then for a tenth of a second, as in training, where one backend runs again and
 again. A speed is the median of the ratios within the rounds, so that a busy machine
 slows both sides. The peak is a matrix product, the bandwidth a copy, in the same run.
 Writes ``benchmarks/results/cpu.json`` and prints the table.
@@ -36,6 +36,7 @@ IDEAS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "delta_rule": delta_rule,
     "gated_delta_rule": gated_delta_rule,
 }
+A_WHILE = 0.1  # seconds
 BACKENDS = ("loop", "chunk", "fused")
 MULTIPLY_ADDS = {"linear_attention": 8, "delta_rule": 12}  # per number of W and step
 SHAPES = {
@@ -103,14 +104,15 @@ def measure(
     taken: dict[str, list[float]] = {name: [] for name in BACKENDS}
     for _ in range(rounds):
         for name in BACKENDS:
-            both(name)
-            taken[name].append(seconds(partial(both, name)))
+            calls = max(1, round(A_WHILE / seconds(partial(both, name))))
+            spent = sum(seconds(partial(both, name)) for _ in range(calls))
+            taken[name].append(spent / calls)
     B, T, H, D = shape
     flops = 2 * MULTIPLY_ADDS.get(idea, 0) * B * T * H * D * D
     rows = []
-    for name, spent in taken.items():
-        ms = statistics.median(spent) * 1e3
-        ratios = [a / b for a, b in zip(taken["loop"], spent, strict=True)]
+    for name, times in taken.items():
+        ms = statistics.median(times) * 1e3
+        ratios = [a / b for a, b in zip(taken["loop"], times, strict=True)]
         kept = saved_bytes(partial(rule, *x, backend=name))
         row = {
             "idea": idea,

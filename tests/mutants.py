@@ -108,11 +108,13 @@ add(
 )
 
 
-def dpfp(first=1, relu=True, after=False, double=True, sign=1, dims=-1, only=None):
+def dpfp(
+    first=1, relu=True, after=False, double=True, sign=1, dims=-1, only=None, last=0
+):
     def run(x, nu):
         r = torch.cat([x, -x], -1) if double else x
         r = torch.relu(r) if relu else r
-        shifts = [nu] if only == "last" else range(first, first + (only or nu))
+        shifts = [nu] if only == "last" else range(first, first + (only or nu) + last)
         parts = [r * torch.roll(r, sign * i, dims) for i in shifts]
         out = torch.cat(parts, -1)
         return torch.relu(out) if after else out
@@ -129,12 +131,16 @@ add(
     roll_along_time=dpfp(dims=0),
     roll_the_other_way=dpfp(sign=-1),
     roll_starts_at_zero=dpfp(first=0),
+    roll_stops_too_early=dpfp(last=-1),
     relu_missing=dpfp(relu=False),
     relu_after_the_products=dpfp(relu=False, after=True),
     negative_half_missing=dpfp(double=False),
     nu_ignored=dpfp(only=1),
     only_the_last_shift=dpfp(only="last"),
 )
+
+
+mutant("dpfp", "roll starts at zero")(dpfp(first=0, last=1))
 
 
 def favor(exponent, scale=lambda m: math.sqrt(2 * m), both=True):

@@ -54,6 +54,7 @@ STEPS = {
         step(lambda W, q, k, v, b: b * (v - einsum("...kv,...k->...v", W, k)))
     ],
     "query and key swapped": [lambda W, q, k, v, beta: step(right)(W, k, q, v, beta)],
+    "read with the key": [lambda W, q, k, v, beta: step(right)(W, k, k, v, beta)],
     "old value of the query": [step(lambda W, q, k, v, b: b * (v - mul(W, q)))],
     "the old memory is lost": [step(right, keep=False)],
 }

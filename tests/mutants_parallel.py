@@ -1,7 +1,7 @@
 """Wrong answers to the exercises on the parallel delta rule, see `mutants`."""
 
 import torch
-from mutants import MUTANTS, add
+from mutants import MUTANTS, add, mutant
 from torch import einsum
 
 __all__ = ["MUTANTS"]
@@ -45,6 +45,7 @@ add(
     system_not_solved=lambda k, v, beta, W: torch.diag(beta) @ (v - k @ W.T),
     multiplied_instead_of_solved=first(1),
     first_order_only=first(-1),
+    identity_missing=dense(torch.tril, diagonal=0),
     mask_includes_the_diagonal=dense(torch.tril),
     forgot_the_causal_mask=dense(lambda A: A),
     mask_the_wrong_way_round=dense(lambda A: torch.triu(A, 1)),
@@ -56,6 +57,12 @@ add(
     old_memory_forgotten=writes(error=lambda v, W, k, b: b * v),
     transposed_memory=writes(error=lambda v, W, k, b: b * (v - k @ W)),
 )
+
+
+@mutant("chunk_writes", "identity missing")
+def _(k, v, beta, W):
+    A = torch.tril(torch.diag(beta) @ k @ k.T, -1)
+    return torch.linalg.solve_triangular(A, beta[:, None] * (v - k @ W.T), upper=False)
 
 
 def product(factor, reverse=False, matmul=torch.matmul):
@@ -89,4 +96,24 @@ add(
         torch.eye(k.shape[1]) - beta[-1] * torch.outer(k[-1], k[-1])
     ),
     inner_product_for_outer=product(lambda eye, k, b: eye - b * (k @ k)),
+)
+
+
+def wy(right=True, sign=-1, flip=False):
+    """Return the product through its WY form, with one thing changed."""
+
+    def run(k, beta):
+        B = torch.diag(beta)
+        A = torch.eye(len(k)) + torch.tril(B @ k @ k.T, -1)
+        R = torch.linalg.solve(A, B @ k if right else k)
+        return torch.eye(k.shape[1]) + sign * (k.T @ R if flip else R.T @ k)
+
+    return run
+
+
+add(
+    "householder_product",
+    order_reversed=wy(flip=True),
+    wrong_sign=wy(sign=1),
+    beta_missing_on_the_right=wy(right=False),
 )

@@ -27,6 +27,10 @@ def _early(W: Tensor, q: Tensor, k: Tensor, v: Tensor, beta: Tensor) -> Any:
     return rules.delta_step(W, q, k, v, beta)[0], times(W, q)
 
 
+def _with_the_key(W: Tensor, q: Tensor, k: Tensor, v: Tensor, beta: Tensor) -> Any:
+    return rules.delta_step(W, k, k, v, beta)
+
+
 def _transposed(W: Tensor, q: Tensor, k: Tensor, v: Tensor, beta: Tensor) -> Any:
     W = W + outer(k, beta[..., None] * (v - times(W, k)))
     return W, times(W, q)
@@ -118,6 +122,11 @@ STEP_MISTAKES: list[tuple[str, str, Function]] = [
         "query and key swapped",
         "write with the key, read with the query",
         _swapped,
+    ),
+    (
+        "read with the key",
+        "the key is for writing; the answer is W q, not W k",
+        _with_the_key,
     ),
     (
         "old value of the query",

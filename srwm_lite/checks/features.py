@@ -90,6 +90,16 @@ register(
             lambda x, nu: _products(_halves(x).relu(), range(nu), dims=-1),
         ),
         (
+            "roll starts at zero",
+            "the shifts are 1 to nu: range(1, nu + 1), not range(nu + 1)",
+            lambda x, nu: _products(_halves(x).relu(), range(nu + 1), dims=-1),
+        ),
+        (
+            "roll stops too early",
+            "the shifts are 1 to nu, and nu is one of them: range(1, nu + 1)",
+            lambda x, nu: _products(_halves(x).relu(), range(1, nu), dims=-1),
+        ),
+        (
             "relu missing",
             "take relu of [x, -x] before the products",
             lambda x, nu: _products(_halves(x), range(1, nu + 1), dims=-1),

@@ -93,7 +93,7 @@ def _agree(theirs: list[Outcome], made: list[Outcome], ours: list[Any]) -> bool:
             continue
         for x, right, wrong in parts(their.value, our, mistake.value):
             explained |= same(x, wrong) and not same(x, right)
-            odd = is_tensor(x) and x.shape != right.shape
+            odd = is_tensor(x) and x.shape != right.shape == wrong.shape
             if not same(x, wrong) and not odd:
                 return False
     return explained

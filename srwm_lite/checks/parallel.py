@@ -22,6 +22,10 @@ def _solve(system: Tensor, right: Tensor) -> Tensor:
     return torch.linalg.solve(torch.eye(len(system)).to(system) + system, right)
 
 
+def _below(system: Tensor, right: Tensor) -> Tensor:
+    return torch.linalg.solve_triangular(system, right, upper=False)
+
+
 def _with_system(system: Function) -> Function:
     """Return the writes that another `system` gives."""
     return lambda k, v, beta, W: _solve(system(k, beta), _right(k, v, beta, W))
@@ -56,6 +60,18 @@ register(
             "I - A is not the inverse of I + A: solve the triangle",
             lambda k, v, beta, W: (
                 _right(k, v, beta, W) - _system(k, beta) @ _right(k, v, beta, W)
+            ),
+        ),
+        (
+            "identity missing",
+            "the matrix of the system is I + tril(..., -1), with ones on the diagonal",
+            lambda k, v, beta, W: _below(_system(k, beta), _right(k, v, beta, W)),
+        ),
+        (
+            "identity missing",
+            "the diagonal is one, not beta |k|^2: I + tril(..., -1), not tril(...)",
+            lambda k, v, beta, W: _below(
+                (beta[:, None] * (k @ k.T)).tril(), _right(k, v, beta, W)
             ),
         ),
         (
@@ -118,6 +134,12 @@ def _factors(k: Tensor, beta: Tensor) -> Tensor:
     return identity - beta[:, None, None] * k[:, :, None] * k[:, None, :]
 
 
+def _wy(k: Tensor, right: Tensor, beta: Tensor, sign: int) -> Tensor:
+    """Return ``I + sign R^T K`` with ``(I + tril(...)) R = right``."""
+    R = _solve(_system(k, beta), right)
+    return torch.eye(k.shape[-1]).to(k) + sign * R.T @ k
+
+
 def _product(factors: Tensor) -> Any:
     product = torch.eye(factors.shape[-1]).to(factors)
     for factor in factors:
@@ -134,7 +156,7 @@ register(
     [
         (
             "order reversed",
-            "W stands on the left, so the first step stands first: P = P @ P_t",
+            "the first step stands first: P = P @ P_t, or I - R^T K and not I - K^T R",
             lambda k, beta: _product(_factors(k, beta).flip(0)),
         ),
         (
@@ -151,6 +173,16 @@ register(
             "wrong sign",
             "I minus beta k k^T, not plus",
             lambda k, beta: _product(_factors(k, -beta)),
+        ),
+        (
+            "wrong sign",
+            "the product is I - R^T K, not I + R^T K",
+            lambda k, beta: _wy(k, beta[:, None] * k, beta, 1),
+        ),
+        (
+            "beta missing on the right",
+            "the vectors R solve (I + tril(...)) R = diag(beta) K, not K",
+            lambda k, beta: _wy(k, k, beta, -1),
         ),
         (
             "sum for product",
