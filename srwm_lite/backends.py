@@ -11,7 +11,7 @@ Tests     tests/test_backends.py
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -175,6 +175,23 @@ def check_index(limit: str, size: int, **indices: Tensor) -> None:
                 f"{name} must be from 0 to {limit} - 1 = {size - 1}: "
                 f"got {int(x.min())} to {int(x.max())}"
             )
+
+
+def check_whole(least: int, **numbers: Any) -> None:
+    """Raise ``ValueError`` unless all are whole numbers, `least` or more.
+
+    Parameters
+    ----------
+    least : int
+        The smallest number that is right.
+    **numbers
+        Each by its name; integers of NumPy are as good, 2.0 and True are not.
+    """
+    for name, x in numbers.items():
+        whole = hasattr(x, "__index__") and not isinstance(x, bool | Tensor)
+        if not whole or x < least:
+            kind = "positive" if least == 1 else f"{least} or more"
+            raise ValueError(f"{name} must be a whole number, {kind}: got {x!r}")
 
 
 def check_alike(**tensors: Tensor) -> None:

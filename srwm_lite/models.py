@@ -48,6 +48,10 @@ class SoftmaxAttention(nn.Module):
         self.slow = nn.Linear(d_model, 3 * d_model, bias=False)
         self.out = nn.Linear(d_model, d_model, bias=False)
 
+    def extra_repr(self) -> str:
+        """Name what the slow weights do not show."""
+        return f"num_heads={self.num_heads}"
+
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
