@@ -29,11 +29,7 @@ def violations(page):
     """Return what axe-core finds on an open page, one line a rule."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = (
-        Axe()
-        .run(page, options={"runOnly": RULES, "preload": False})
-        .response["violations"]
-    )
+    found = Axe().run(page, options=OPTIONS).response["violations"]
     return [f"{v['id']}: {[n['html'][:120] for n in v['nodes'][:3]]}" for v in found]
 
 
