@@ -184,7 +184,9 @@ def unit_norm(x: Tensor) -> Tensor:
     _check(x)
     largest = x.detach().abs().amax(dim=-1, keepdim=True)
     power = torch.frexp(largest).exponent - 1
-    return functional.normalize(x / torch.ones_like(largest).ldexp(power), dim=-1)
+    return functional.normalize(
+        x / torch.ones_like(largest).ldexp(power), dim=-1, eps=0.5
+    )
 
 
 def _check(x: Tensor) -> None:
