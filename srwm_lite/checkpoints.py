@@ -17,6 +17,10 @@ from srwm_lite.identity import Identity, identity
 
 Sample = Callable[[Generator], tuple[Any, ...]]
 Score = Callable[..., Tensor]
+NO_GRADIENT = (
+    "loss has no gradient: compute it from the model's output, without detach, item "
+    "or no_grad"
+)
 PARTS = {"identity", "model", "optimiser", "randomness", "losses", "seconds"}
 
 
@@ -58,6 +62,8 @@ class Run:
         self.optimiser.zero_grad()
         value.sum().backward()
         slopes = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
+        if not slopes:
+            raise ValueError(NO_GRADIENT)
         self.demand_finite("length of the gradient", torch.stack(slopes).norm())
         self.whole = False
         self.optimiser.step()
@@ -118,10 +124,7 @@ def _checked(loss: Any) -> Tensor:
             "return?"
         )
     if not loss.requires_grad:
-        raise ValueError(
-            "loss has no gradient: compute it from the model's output, without "
-            "detach, item or no_grad"
-        )
+        raise ValueError(NO_GRADIENT)
     return loss
 
 

@@ -255,6 +255,7 @@ def test_the_delta_rule_without_normalised_keys_diverges():
         ({"every": 0}, "every must be a whole number, positive: got 0"),
         ({"sample": TASK}, r"sample must be .* got AssociativeRetrieval.*lambda gen"),
         ({"loss": lambda net, x: None}, "loss must return a tensor: got NoneType; "),
+        ({"loss": lambda net, x: torch.ones(2, requires_grad=True)}, "loss has no gra"),
         ({"loss": lambda net, x: x.mean()}, "loss has no gradient: compute it from"),
     ],
 )
