@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from srwm_lite import backends
 from srwm_lite.delta_rule import delta_rule
-from srwm_lite.feature_maps import elu_plus_one, name_of, sum_normalise
+from srwm_lite.feature_maps import check_map, elu_plus_one, name_of, sum_normalise
 from srwm_lite.linear_attention import linear_attention
 
 RULES = ("sum", "delta", "softmax")
@@ -66,6 +66,9 @@ class AssociativeMemory(nn.Module):
         super().__init__()
         if rule not in RULES:
             raise ValueError(f"rule must be one of {', '.join(RULES)}: got {rule!r}")
+        backends.check_whole(1, num_keys=num_keys, d_key=d_key, copies=copies)
+        backends.check_flag(normalise=normalise)
+        check_map(feature_map)
         self.num_keys, self.copies, self.rule = num_keys, copies, rule
         self.feature_map, self.normalise, self.writes = feature_map, normalise, True
         E = int(2.2 * num_keys)

@@ -16,7 +16,38 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from srwm_lite.arguments import (
+    check_agree,
+    check_alike,
+    check_flag,
+    check_index,
+    check_input,
+    check_range,
+    check_rank,
+    check_tensor,
+    check_whole,
+)
 from srwm_lite.scan import Step
+
+__all__ = [
+    "NAMES",
+    "BackendUnavailableError",
+    "Call",
+    "check_agree",
+    "check_alike",
+    "check_flag",
+    "check_index",
+    "check_input",
+    "check_range",
+    "check_rank",
+    "check_tensor",
+    "check_whole",
+    "choose",
+    "kernel",
+    "record",
+    "recorders",
+    "start",
+]
 
 Run = Callable[..., tuple[Tensor, Tensor]]
 NAMES = ("auto", "loop", "chunk", "fused", "cuda", "emulated")
@@ -55,12 +86,21 @@ def kernel(idea: str, kind: str) -> Run:
         return getattr(module, kind)()
     except (ImportError, AttributeError) as error:
         raise BackendUnavailableError(
-            f"backend {kind!r} does not exist for {idea}: use 'auto', 'chunk' or 'loop'"
+            f"backend {kind!r} does not exist for {idea}: use one of {_there(idea)}"
         ) from error
     except RuntimeError as error:
         raise BackendUnavailableError(
             f"backend {kind!r} is unavailable: {error}"
         ) from error
+
+
+def _there(idea: str) -> str:
+    """Name the backends that exist for `idea` so far."""
+    try:
+        module = importlib.import_module(f"srwm_lite.kernels.{idea}")
+    except ImportError:
+        module = None
+    return ", ".join(NAMES[:3] + tuple(n for n in NAMES[3:] if hasattr(module, n)))
 
 
 def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Run:
@@ -86,10 +126,10 @@ def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Ru
     BackendUnavailableError
         If it is one, but cannot serve.
     """
+    if backend not in NAMES:
+        raise ValueError(f"no backend {backend!r}: use one of {_there(idea)}")
     if backend in python:
         return python[backend]
-    if backend not in NAMES:
-        raise ValueError(f"no backend {backend!r}: use one of {', '.join(NAMES)}")
     if backend != "auto":
         return kernel(idea, backend)
     if x[0].dtype not in (torch.float32, torch.float64):
@@ -117,79 +157,6 @@ def record(call: Call) -> None:
     """Tell every recorder which sequence is being run."""
     for listen in recorders:
         listen(call)
-
-
-def check_agree(axes: str, **tensors: Tensor) -> None:
-    """Raise ``ValueError`` unless all tensors agree in their leading axes.
-
-    Parameters
-    ----------
-    axes : str
-        Names of the leading axes, for example ``"BTH"``.
-    **tensors : Tensor
-        The tensors by name; the first one is the measure.
-    """
-    (first, a), *rest = tensors.items()
-    n = len(axes)
-    for name, b in rest:
-        if a.shape[:n] != b.shape[:n]:
-            raise ValueError(
-                f"{first} and {name} must agree in ({', '.join(axes)}): "
-                f"got {first} {tuple(a.shape)}, {name} {tuple(b.shape)}"
-            )
-
-
-def check_rank(shape: str, **tensors: Tensor) -> None:
-    """Raise ``ValueError`` unless every tensor has as many axes as `shape` names.
-
-    Also refuses what is not a floating-point tensor: ``(B, T, H, K)`` in float32 or
-    float64 is what the sequence functions work on.
-    """
-    for name, x in tensors.items():
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
-        if x.dim() != len(shape):
-            raise ValueError(
-                f"{name} must have shape ({', '.join(shape)}): got {tuple(x.shape)}"
-            )
-        if not x.is_floating_point():
-            raise ValueError(
-                f"{name} must be floating point, got {x.dtype}: use {name}.float()"
-            )
-
-
-def check_index(limit: str, size: int, **indices: Tensor) -> None:
-    """Raise ``ValueError`` unless all tensors hold integers from 0 to ``size - 1``.
-
-    Parameters
-    ----------
-    limit : str
-        What `size` is called where the user set it.
-    size : int
-        First integer that is too large.
-    **indices : Tensor
-        The tensors by name.
-    """
-    for name, x in indices.items():
-        if x.is_floating_point() or x.dtype == torch.bool:
-            raise ValueError(f"{name} must hold integers, got {x.dtype}")
-        if x.numel() and not 0 <= x.min() <= x.max() < size:
-            raise ValueError(
-                f"{name} must be from 0 to {limit} - 1 = {size - 1}: "
-                f"got {int(x.min())} to {int(x.max())}"
-            )
-
-
-def check_alike(**tensors: Tensor) -> None:
-    """Raise ``ValueError`` unless all tensors share dtype and device."""
-    (first, a), *rest = tensors.items()
-    for name, b in rest:
-        if (a.dtype, a.device) != (b.dtype, b.device):
-            raise ValueError(
-                f"{first} and {name} must share dtype and device: got {first} "
-                f"{a.dtype} on {a.device}, {name} {b.dtype} on {b.device}; "
-                f"use {name}.to({first})"
-            )
 
 
 def start(W: Tensor | None, k: Tensor, rows: int) -> Tensor:

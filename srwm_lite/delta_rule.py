@@ -17,7 +17,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from srwm_lite import backends
-from srwm_lite.feature_maps import elu_plus_one, name_of, sum_normalise
+from srwm_lite.feature_maps import check_map, elu_plus_one, name_of, sum_normalise
 from srwm_lite.linear_attention import head_size
 from srwm_lite.outer_product import read, write
 from srwm_lite.parallel_delta import chunk_delta_rule, chunk_gated_delta_rule
@@ -37,7 +37,6 @@ def delta_step(
     Parameters
     ----------
     W : Tensor, (B, H, V, K)
-        Fast weights before the step.
     q, k : Tensor, (B, H, K)
         Query and key; ``beta = 1`` overwrites exactly if ``|k| = 1``.
     v : Tensor, (B, H, V)
@@ -50,6 +49,7 @@ def delta_step(
     W : Tensor, (B, H, V, K)
     y : Tensor, (B, H, V)
     """
+    backends.check_tensor(v=v, beta=beta)
     error = v - read(W, k)
     W = write(W, k, beta[..., None] * error)
     return W, read(W, q)
@@ -78,6 +78,7 @@ def gated_delta_step(
     W : Tensor, (B, H, V, K)
     y : Tensor, (B, H, V)
     """
+    backends.check_tensor(W=W, alpha=alpha)
     return delta_step(alpha[..., None, None] * W, q, k, v, beta)
 
 
@@ -214,8 +215,11 @@ class DeltaNet(nn.Module):
     ) -> None:
         super().__init__()
         self.num_heads, self.head_size = num_heads, head_size(d_model, num_heads)
-        self.feature_map, self.beta_max, self.gated = feature_map, beta_max, gated
-        self.writes = True
+        check_map(feature_map)
+        backends.check_range(0, 2, beta_max=beta_max)
+        backends.check_flag(gated=gated)
+        self.feature_map, self.beta_max = feature_map, beta_max
+        self.gated, self.writes = gated, True
         rows = 3 * self.head_size + 1 + gated
         self.slow = nn.Linear(d_model, num_heads * rows, bias=False)
         self.out = nn.Linear(d_model, d_model, bias=False)
@@ -229,6 +233,7 @@ class DeltaNet(nn.Module):
 
     def program(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return what the slow net writes: q, k, v, beta, and alpha if gated."""
+        backends.check_input(x, self.slow)
         h = self.slow(x).unflatten(-1, (self.num_heads, -1))
         q, k, v, strengths = h.split([self.head_size] * 3 + [1 + self.gated], dim=-1)
         beta, *alpha = strengths.sigmoid().unbind(dim=-1)

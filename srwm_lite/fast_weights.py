@@ -47,8 +47,26 @@ def fast_weight_step(
     y : Tensor, (B, H, V)
     """
     W = write(W, k, v)
-    W = W if squash is None else squash(W)
+    W = W if squash is None else _squashed(W, squash)
     return W, read(W, x)
+
+
+def _squashed(W: Tensor, squash: Squash) -> Tensor:
+    squashed = squash(W)
+    if getattr(squashed, "shape", None) != W.shape:
+        got = getattr(squashed, "shape", type(squashed).__name__)
+        raise ValueError(
+            f"squash must keep the shape of W {tuple(W.shape)}: got {got}; use a "
+            "function of every entry, such as torch.tanh"
+        )
+    return squashed
+
+
+def _check_squash(squash: Squash | None) -> None:
+    if squash is not None and not callable(squash):
+        raise TypeError(
+            f"squash must be a function such as torch.tanh, or None: got {squash!r}"
+        )
 
 
 def fast_weights(
@@ -89,6 +107,7 @@ def fast_weights(
     backends.check_agree("BTHK", k=k, x=x)
     backends.check_agree("BTH", k=k, v=v)
     backends.check_alike(k=k, x=x, v=v)
+    _check_squash(squash)
     if backend == "chunk" or (squash and backend not in ("auto", "loop")):
         raise ValueError(
             f"fast_weights cannot run as {backend!r}: use 'loop', or without a squash "
@@ -136,7 +155,10 @@ class FastWeightProgrammer(nn.Module):
         self, d_model: int, d_out: int | None = None, *, squash: Squash | None = None
     ) -> None:
         super().__init__()
-        self.sizes = [d_out or d_model, d_model]
+        _check_squash(squash)
+        d_out = d_model if d_out is None else d_out
+        backends.check_whole(1, d_model=d_model, d_out=d_out)
+        self.sizes = [d_out, d_model]
         self.squash, self.writes = squash, True
         self.slow = nn.Linear(d_model, sum(self.sizes), bias=False)
 
@@ -146,6 +168,7 @@ class FastWeightProgrammer(nn.Module):
 
     def program(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the slow net's instruction: TO pattern v and FROM pattern k."""
+        backends.check_input(x, self.slow)
         v, k = self.slow(x)[:, :, None].split(self.sizes, dim=-1)
         return v * self.writes, k
 

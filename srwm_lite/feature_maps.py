@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from srwm_lite.arguments import check_alike, check_tensor, check_whole
+
 
 def elu_plus_one(x: Tensor) -> Tensor:
     """Map every entry to a positive number [1].
@@ -34,6 +36,7 @@ def elu_plus_one(x: Tensor) -> Tensor:
     -------
     Tensor, (..., K)
     """
+    _check(x)
     return functional.elu(x) + 1
 
 
@@ -51,7 +54,8 @@ def dpfp(x: Tensor, nu: int = 1) -> Tensor:
     ----------
     x : Tensor, (..., K)
     nu : int
-        Capacity factor, 1 to ``2 K - 1``.
+        Capacity factor, 1 to ``2 K - 1``. There is no more room beyond ``K - 1``: the
+        block of ``nu = K`` is zero, and later blocks repeat products of earlier ones.
 
     Returns
     -------
@@ -62,9 +66,12 @@ def dpfp(x: Tensor, nu: int = 1) -> Tensor:
     ValueError
         If `nu` is out of its range.
     """
+    _check(x)
     most = 2 * x.shape[-1] - 1
-    if not 1 <= nu <= most:
-        raise ValueError(f"nu must be from 1 to 2 K - 1 = {most}: got {nu}")
+    if not isinstance(nu, int) or not 1 <= nu <= most:
+        raise ValueError(
+            f"nu must be a whole number from 1 to 2 K - 1 = {most}: got {nu!r}"
+        )
     r = torch.cat([x, -x], dim=-1).relu()
     return torch.cat([r * r.roll(j, dims=-1) for j in range(1, nu + 1)], dim=-1)
 
@@ -94,11 +101,14 @@ def favor_plus(x: Tensor, projection: Tensor) -> Tensor:
     ValueError
         If `projection` does not have K columns.
     """
+    _check(x)
+    check_tensor(projection=projection)
     if projection.dim() != 2 or projection.shape[-1] != x.shape[-1]:
         raise ValueError(
             f"projection must have shape (m, K) with K = {x.shape[-1]}: "
             f"got {tuple(projection.shape)}"
         )
+    check_alike(x=x, projection=projection)
     m = projection.shape[0]
     px = x @ projection.T
     norm = x.square().sum(dim=-1, keepdim=True) / 2
@@ -121,6 +131,7 @@ def orthogonal_projection(
     -------
     Tensor, (m, K)
     """
+    check_whole(1, m=m, K=K)
     blocks = math.ceil(m / K)
     gaussian = torch.randn(blocks, K, K, generator=generator)
     directions = torch.linalg.qr(gaussian).Q.reshape(-1, K)[:m]
@@ -135,8 +146,8 @@ def sum_normalise(x: Tensor) -> Tensor:
 
         sn(x)_j = x_j / sum_i x_i
 
-    Meant for the output of a non-negative feature map; where the sum is zero there is
-    nothing to scale and the result is zero.
+    Meant for the output of a non-negative feature map. Where the sum is zero, nothing
+    is divided: zeros stay zeros, and signed entries such as [1, -1] stay as they are.
 
     Parameters
     ----------
@@ -146,6 +157,7 @@ def sum_normalise(x: Tensor) -> Tensor:
     -------
     Tensor, (..., K)
     """
+    _check(x)
     total = x.sum(dim=-1, keepdim=True)
     return x / total.masked_fill(total == 0, 1)
 
@@ -157,7 +169,9 @@ def unit_norm(x: Tensor) -> Tensor:
 
         x / |x|
 
-    The zero vector has no direction and stays zero.
+    The zero vector has no direction and stays zero. Any other vector of finite numbers
+    has length one, however short or long: it is first scaled by its largest entry,
+    rounded to a power of two, which costs no digit.
 
     Parameters
     ----------
@@ -167,7 +181,30 @@ def unit_norm(x: Tensor) -> Tensor:
     -------
     Tensor, (..., K)
     """
-    return functional.normalize(x, dim=-1)
+    _check(x)
+    largest = x.detach().abs().amax(dim=-1, keepdim=True)
+    power = torch.frexp(largest).exponent - 1
+    return functional.normalize(
+        x / torch.ones_like(largest).ldexp(power), dim=-1, eps=0.5
+    )
+
+
+def _check(x: Tensor) -> None:
+    check_tensor(x=x)
+    if x.dim() < 1 or not x.is_floating_point():
+        raise ValueError(
+            f"x must be floating point, (..., K): got {x.dtype} {tuple(x.shape)}; "
+            "use x.float()"
+        )
+
+
+def check_map(feature_map: Any) -> None:
+    """Raise ``TypeError`` unless `feature_map` is a function."""
+    if not callable(feature_map):
+        raise TypeError(
+            f"feature_map must be a function of a tensor: got {feature_map!r}; use "
+            "elu_plus_one, or lambda x: x for none"
+        )
 
 
 def name_of(function: Callable[..., Any] | None) -> str:

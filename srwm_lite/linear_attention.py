@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from srwm_lite import backends
-from srwm_lite.feature_maps import elu_plus_one, name_of
+from srwm_lite.feature_maps import check_map, elu_plus_one, name_of
 from srwm_lite.outer_product import read, write
 from srwm_lite.scan import scan
 
@@ -64,7 +64,8 @@ def linear_attention(
         y_t = W_t q_t / (z_t . q_t)
 
     `z` is kept as one more row of `W`, written by a value that is always one. Where the
-    denominator is zero, no key matches and the answer is zero.
+    denominator is zero nothing is divided, and the answer is ``W_t q_t``: zero if `q`
+    and `k` are non-negative, for then no key matches; with signed ones a bare sum.
 
     Parameters
     ----------
@@ -124,6 +125,7 @@ def chunk_linear_attention(
 
     Takes and returns what `linear_attention` does; `size` is the length of a chunk.
     """
+    backends.check_whole(1, size=size)
     T = q.shape[1]
     size = min(size, T)
     q, k, v = (in_chunks(x, size) for x in (q, k, v))
@@ -174,6 +176,8 @@ class LinearAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.num_heads, self.head_size = num_heads, head_size(d_model, num_heads)
+        check_map(feature_map)
+        backends.check_flag(normalise=normalise)
         self.feature_map, self.normalise = feature_map, normalise
         self.writes = True
         self.slow = nn.Linear(d_model, 3 * d_model, bias=False)
@@ -188,6 +192,7 @@ class LinearAttention(nn.Module):
 
     def program(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the slow net writes: q, k and v, (B, T, H, ...) each."""
+        backends.check_input(x, self.slow)
         q, k, v = self.slow(x).unflatten(-1, (self.num_heads, -1)).chunk(3, dim=-1)
         return self.feature_map(q), self.feature_map(k), v * self.writes
 
@@ -200,6 +205,7 @@ class LinearAttention(nn.Module):
 
 def head_size(d_model: int, num_heads: int) -> int:
     """Return D / H, or raise ``ValueError`` if H does not divide D."""
-    if num_heads < 1 or d_model % num_heads:
+    backends.check_whole(1, d_model=d_model, num_heads=num_heads)
+    if d_model % num_heads:
         raise ValueError(f"num_heads={num_heads} does not divide d_model={d_model}")
     return d_model // num_heads

@@ -48,19 +48,36 @@ class SoftmaxAttention(nn.Module):
         self.slow = nn.Linear(d_model, 3 * d_model, bias=False)
         self.out = nn.Linear(d_model, d_model, bias=False)
 
+    def extra_repr(self) -> str:
+        """Name what the slow weights do not show."""
+        return f"num_heads={self.num_heads}"
+
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Map `x` (B, T, D) likewise; `state` is all keys and values so far."""
+        backends.check_input(x, self.slow)
         h = self.slow(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
         q, k, v = h.chunk(3, dim=-1)
         v = v * self.writes
         if state is not None:
+            _check_past(state, k)
             k, v = (torch.cat(pair, dim=2) for pair in zip(state, (k, v), strict=True))
         T, L = x.shape[1], k.shape[2]
         seen = torch.ones(T, L, dtype=torch.bool, device=x.device).tril(L - T)
         y = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
         return self.out(y.transpose(1, 2).flatten(start_dim=2)), (k, v)
+
+
+def _check_past(state: tuple[Tensor, Tensor], k: Tensor) -> None:
+    B, H, _, K = k.shape
+    for past in state if isinstance(state, tuple) and len(state) == 2 else [None]:
+        shape = past.shape if isinstance(past, Tensor) else ()
+        if len(shape) != 4 or shape[:2] + shape[3:] != (B, H, K):
+            raise ValueError(
+                f"state must be keys and values (B, H, L, K) = ({B}, {H}, L, {K}), as "
+                f"an earlier call returned them: got {tuple(shape) or type(state)}"
+            )
 
 
 class Block(nn.Module):
@@ -135,10 +152,14 @@ class SequenceModel(nn.Module):
         d_hidden: int | None = None,
     ) -> None:
         super().__init__()
+        d_hidden = 4 * d_model if d_hidden is None else d_hidden
+        sizes = {"num_in": num_in, "num_out": num_out, "d_model": d_model}
+        backends.check_whole(1, **sizes, num_layers=num_layers, d_hidden=d_hidden)
+        backends.check_flag(tokens=tokens)
         self.num_in, self.tokens = num_in, tokens
         self.embed = (nn.Embedding if tokens else nn.Linear)(num_in, d_model)
         self.blocks = nn.ModuleList(
-            Block(d_model, layer(d_model, num_heads), d_hidden or 4 * d_model)
+            Block(d_model, layer(d_model, num_heads), d_hidden)
             for _ in range(num_layers)
         )
         self.read_out = nn.Sequential(
@@ -157,7 +178,7 @@ class SequenceModel(nn.Module):
             What an earlier call returned, to go on where it stopped.
         """
         self._check(x, states)
-        h, new = self.embed(x), []
+        h, new = self.embed(x.long() if self.tokens else x), []
         for block, state in zip(
             self.blocks, states or [None] * len(self.blocks), strict=True
         ):
@@ -166,6 +187,7 @@ class SequenceModel(nn.Module):
         return self.read_out(h), new
 
     def _check(self, x: Tensor, states: Sequence[Any] | None) -> None:
+        backends.check_tensor(x=x)
         if self.tokens:
             backends.check_index("num_in", self.num_in, x=x)
         if x.dim() != 3 - self.tokens or (
@@ -173,10 +195,14 @@ class SequenceModel(nn.Module):
         ):
             wanted = "(B, T)" if self.tokens else f"(B, T, {self.num_in})"
             raise ValueError(f"x must have shape {wanted}: got {tuple(x.shape)}")
-        if states and len(states) != len(self.blocks):
+        if not self.tokens:
+            backends.check_alike(weight=self.embed.weight, x=x)
+        n, listed = len(self.blocks), isinstance(states, list | tuple)
+        if states is not None and not (listed and len(states) == n):
+            got = len(states) if listed else type(states).__name__
             raise ValueError(
-                f"states must hold one state for each of the {len(self.blocks)} "
-                f"blocks: got {len(states)}"
+                f"states must be a list, one state for each of the {n} blocks, as an "
+                f"earlier call returned it: got {got}"
             )
 
 

@@ -12,6 +12,7 @@ Shapes    B batch, T time, H heads, K key size, V value size, C size of a chunk.
 import torch
 from torch import Tensor
 
+from srwm_lite.arguments import check_whole
 from srwm_lite.linear_attention import in_chunks
 
 CHUNK = 16
@@ -53,6 +54,12 @@ def chunk_gated_delta_rule(
     Takes and returns what `srwm_lite.delta_rule.gated_delta_rule` does; `size` is the
     length of a chunk.
     """
+    check_whole(1, size=size)
+    if q.dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"chunks are computed in float32 and float64: got {q.dtype}; use "
+            "backend='loop', or convert the inputs"
+        )
     T = q.shape[1]
     size = min(size, T)
     q, k, v, beta = (in_chunks(x, size) for x in (q, k, v, beta[..., None]))

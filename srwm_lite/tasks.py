@@ -11,10 +11,28 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional
 
-IGNORED = -100
+from srwm_lite.arguments import check_flag, check_whole
+from srwm_lite.scores import (
+    IGNORED,
+    retrieval_accuracy,
+    retrieval_loss,
+    sequence_accuracy,
+    sequence_loss,
+)
+
+__all__ = [
+    "AssociativeRetrieval",
+    "Retrieval",
+    "RetrievalSequence",
+    "last_value",
+    "retrieval_accuracy",
+    "retrieval_loss",
+    "sequence_accuracy",
+    "sequence_loss",
+]
 
 
 class Retrieval(NamedTuple):
@@ -72,7 +90,8 @@ class AssociativeRetrieval:
         Retrieval
             keys and values (..., L), query and target (...); all integers.
         """
-        shape = (batch,) if isinstance(batch, int) else batch
+        shape = batch if isinstance(batch, tuple) else (batch,)
+        check_whole(0, **{f"batch[{i}]": size for i, size in enumerate(shape)})
         L = self._pairs(self.length)
         keys, values = (self._draw(shape, L, generator) for _ in range(2))
         position = torch.randint(L, (*shape, 1), generator=generator)
@@ -101,7 +120,8 @@ class AssociativeRetrieval:
         Retrieval
             One row for each sequence and distinct key, shapes as in `sample`.
         """
-        L = self._pairs(length or self.length)
+        check_whole(0, sequences=sequences)
+        L = self._pairs(self.length if length is None else length)
         keys, values = (self._draw((sequences,), L, generator) for _ in range(2))
         asked = functional.one_hot(keys, self.num_keys).any(dim=1)
         row, query = asked.nonzero(as_tuple=True)
@@ -117,12 +137,9 @@ class AssociativeRetrieval:
         return order[..., :L]
 
     def _pairs(self, length: int | None) -> int:
+        check_flag(replace=self.replace)
         L = self.num_keys * (1 + self.replace) if length is None else length
-        if self.num_keys < 1 or L < 1:
-            raise ValueError(
-                f"num_keys and length must be positive: got num_keys={self.num_keys}, "
-                f"length={length}"
-            )
+        check_whole(1, num_keys=self.num_keys, length=L)
         if L > self.num_keys and not self.replace:
             raise ValueError(
                 f"length={L} pairs need as many keys, got num_keys={self.num_keys}: "
@@ -139,33 +156,18 @@ def last_value(keys: Tensor, values: Tensor, query: Tensor) -> Tensor:
     keys, values : Tensor of integers, (..., L)
     query : Tensor of integers, (...)
 
-    Returns
-    -------
-    Tensor of integers, (...)
+    Raises
+    ------
+    ValueError
+        If a query is not among its keys.
     """
+    found = keys == query[..., None]
+    if not found.any(dim=-1).all():
+        absent = query[~found.any(dim=-1)].flatten()[0]
+        raise ValueError(f"query must be one of the keys: {int(absent)} is absent")
     order = torch.arange(1, keys.shape[-1] + 1, device=keys.device)
-    last = ((keys == query[..., None]) * order).argmax(dim=-1, keepdim=True)
+    last = (found * order).argmax(dim=-1, keepdim=True)
     return values.gather(-1, last)[..., 0]
-
-
-def retrieval_loss(
-    model: nn.Module, keys: Tensor, values: Tensor, query: Tensor, target: Tensor
-) -> Tensor:
-    """Return ``1/2 sum_i (y_i - target_i)^2``, averaged over the batch [1].
-
-    A scalar, or (C,) for a model of C copies. An answer of zeros costs 0.5.
-    """
-    y = model(keys, values, query)
-    wanted = functional.one_hot(target, y.shape[-1])
-    return (y - wanted).square().sum(dim=-1).mean(dim=-1) / 2
-
-
-def retrieval_accuracy(
-    model: nn.Module, keys: Tensor, values: Tensor, query: Tensor, target: Tensor
-) -> Tensor:
-    """Return the share of right answers (largest entry), in the shape of the loss."""
-    right = model(keys, values, query).argmax(dim=-1) == target
-    return right.double().mean(dim=-1)
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,7 @@ class RetrievalSequence:
     num_queries: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.num_pairs, self.num_queries, self.num_values) < 1:
-            raise ValueError(f"all numbers must be positive: got {self}")
+        check_whole(1, **vars(self))
         if self.num_pairs > self.num_keys:
             raise ValueError(
                 f"num_pairs={self.num_pairs} pairs need as many keys: "
@@ -235,15 +236,3 @@ class RetrievalSequence:
             [torch.full_like(values, IGNORED), values.gather(1, asked)], dim=1
         )
         return x, target
-
-
-def sequence_loss(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """Return the cross-entropy of ``model(x)[0]`` at the steps that have a target."""
-    y, _ = model(x)
-    return functional.cross_entropy(y.flatten(0, 1), target.flatten())
-
-
-def sequence_accuracy(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """Return the share of right answers at the steps that have a target."""
-    y, _ = model(x)
-    return (y.argmax(dim=-1) == target)[target != IGNORED].double().mean()

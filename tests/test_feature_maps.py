@@ -112,6 +112,21 @@ def test_unit_norm_makes_vectors_of_length_one():
     torch.testing.assert_close(unit_norm(x), torch.tensor([0.6, 0.8]))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("size", ["tiny", "max"])
+def test_unit_norm_keeps_the_direction_of_any_vector(dtype, size):
+    length = getattr(torch.finfo(dtype), size)
+    one = unit_norm(torch.tensor([[length, 0], [length, length]], dtype=dtype))
+    half = math.sqrt(0.5)
+    expected = torch.tensor([[1, 0], [half, half]], dtype=dtype)
+    torch.testing.assert_close(one, expected)
+    assert not unit_norm(torch.zeros(2, dtype=dtype)).any()
+
+
+def test_signed_entries_that_cancel_are_left_as_they_are():
+    assert sum_normalise(torch.tensor([1.0, -1.0])).tolist() == [1, -1]
+
+
 @pytest.mark.parametrize("norm", [sum_normalise, unit_norm])
 def test_zero_stays_zero_with_a_finite_gradient(norm):
     x = torch.zeros(2, 3, requires_grad=True)

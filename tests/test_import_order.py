@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 ORDER = """
-scan backends feature_maps
+scan arguments backends feature_maps
 outer_product fast_weights linear_attention parallel_delta delta_rule
 recurrent_fwp srwm vsml
-associative_memory models tasks training
+associative_memory models scores tasks identity checkpoints training
 trace plots widgets checks
 """.split()
 ROOT = Path(__file__).resolve().parents[1]

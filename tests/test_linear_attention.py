@@ -170,9 +170,13 @@ def test_the_state_of_the_layer_carries_on_and_the_switch_stops_the_writing():
     assert not net(x)[0].any()
 
 
-@pytest.mark.parametrize("heads", [0, 3])
-def test_heads_must_divide_the_width(heads):
-    with pytest.raises(
-        ValueError, match=f"num_heads={heads} does not divide d_model=8"
-    ):
+@pytest.mark.parametrize(
+    ("heads", "message"),
+    [
+        (3, "num_heads=3 does not divide d_model=8"),
+        *((bad, f"num_heads must be a whole .* got {bad!r}") for bad in (0, 2.0, "2")),
+    ],
+)
+def test_heads_must_divide_the_width(heads, message):
+    with pytest.raises(ValueError, match=message):
         LinearAttention(8, heads)

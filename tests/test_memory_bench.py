@@ -95,6 +95,11 @@ def test_keys_keep_their_length_on_demand():
     assert bench.W.tolist() == [[1, 1]]
 
 
+def test_keys_may_be_a_tensor():
+    bench = MemoryBench(keys=torch.eye(2), values=torch.eye(2).int(), written=2)
+    assert torch.equal(bench.W, torch.eye(2).double())
+
+
 @pytest.mark.parametrize("K", [2, 4, 8, 16])
 def test_orthogonal_keys_are_orthogonal(K):
     keys = torch.tensor(orthogonal(K))
@@ -139,6 +144,8 @@ def test_words_and_picture_stand_for_the_widget():
         ({"preset": "orthogonal", "K": 6}, "preset must be one of one-hot, correlated"),
         ({"written": 99}, "written must be from 0 to 8: got 99"),
         ({"keys": [[1, 0]]}, "keys and values must pair up: got 1 keys, none"),
+        ({"values": [[1]]}, "values need keys to stand under"),
+        ({"keys": [1, 0], "values": [[1], [1]]}, "keys must be a list of patterns"),
         ({"keys": [[1, 2]], "values": [[1]]}, "keys must hold 2 entries of -1, 0 or 1"),
         ({"keys": [[1], [1]], "values": [[1], [1, 0]]}, "values must hold 1 entries"),
     ],

@@ -268,6 +268,8 @@ def test_curves_in_words():
     )
     hill = plots.describe_curves([0, 1, 2], {"a": [1.0, 3, 2]})
     assert "a is lowest at 0 (1) and highest at 1 (3)." in hill
+    copies = plots.describe_curves(X, CURVES, runs="copies")
+    assert "Means of 2 copies, which differ" in copies
 
 
 def test_bars_in_words():
@@ -275,6 +277,7 @@ def test_bars_in_words():
         "3 bars of accuracy: delta 0.9 (0.88 to 0.92 over 3 seeds), sum 0.5 (0.48 to "
         "0.52 over 3 seeds) and off 0.1."
     )
+    assert "over 3 copies" in plots.describe_bars(BARS, "accuracy", runs="copies")
 
 
 def test_film_in_words():

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -101,9 +102,40 @@ def test_impossible_tasks_are_refused():
         AssociativeRetrieval(6, length=7)
     with pytest.raises(ValueError, match=r"length=7 pairs .* use replace=True"):
         AssociativeRetrieval(6).queries(length=7)
-    for bad in ({"num_keys": 0}, {"num_keys": 3, "length": 0}):
-        with pytest.raises(ValueError, match="must be positive: got num_keys"):
+    for name, bad in (
+        ("num_keys", {"num_keys": 0}),
+        ("num_keys", {"num_keys": 2.5}),
+        ("length", {"num_keys": 3, "length": 0}),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number, posi"):
             AssociativeRetrieval(**bad)
+    with pytest.raises(TypeError, match="replace must be True or False: got 2"):
+        AssociativeRetrieval(3, replace=2)
+    with pytest.raises(ValueError, match=r"batch\[0\] must be a whole .* got 2.0"):
+        AssociativeRetrieval(3).sample(2.0)
+    with pytest.raises(ValueError, match=r"length must be a whole .* got 0"):
+        AssociativeRetrieval(3).queries(length=0)
+
+
+def test_a_batch_may_be_a_number_of_numpy():
+    assert AssociativeRetrieval(3).sample(np.int64(2)).keys.shape == (2, 3)
+
+
+def test_a_key_that_is_not_there_has_no_last_value():
+    keys, absent = torch.tensor([[1, 0]]), torch.tensor([2])
+    with pytest.raises(ValueError, match="one of the keys: 2 is absent"):
+        last_value(keys, keys, absent)
+
+
+def test_targets_that_do_not_fit_are_refused():
+    def answer(*_):
+        return torch.zeros(4, 3)
+
+    with pytest.raises(ValueError, match=r"target must have shape \(4,\) to fit .*1"):
+        retrieval_accuracy(answer, None, None, None, torch.zeros(1))
+    for score in (sequence_loss, sequence_accuracy):
+        with pytest.raises(ValueError, match="every target is -100"):
+            score(answer, None, torch.full((2, 3), -100))
 
 
 def test_loss_and_accuracy_by_hand():
@@ -173,6 +205,9 @@ def test_sequence_loss_counts_only_the_questions():
 def test_impossible_streams_are_refused():
     with pytest.raises(ValueError, match="num_pairs=9 pairs need as many keys"):
         RetrievalSequence(9)
-    for bad in ({"num_pairs": 0}, {"num_pairs": 1, "num_queries": 0}):
-        with pytest.raises(ValueError, match="must be positive: got RetrievalSequence"):
+    for name, bad in (
+        ("num_pairs", {"num_pairs": 0}),
+        ("num_queries", {"num_pairs": 1, "num_queries": 0}),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be a whole .* got 0"):
             RetrievalSequence(**bad)

@@ -157,6 +157,9 @@ FILM = torch.zeros(4, 2, 3)
         ((FILM[0],), {}, r"shape \(T \+ 1, V, K\), start included: got \(2, 3\)"),
         ((FILM, FILM[:2]), {}, r"same number of steps: got \[3, 1\]"),
         ((FILM,), {"titles": ["a", "b"]}, "got 2 titles, 1 films"),
+        ((FILM,), {"titles": "a"}, r"titles must be a list of names: use \['a'\]"),
+        ((SimpleNamespace(W=FILM),), {"k": FILM[0]}, "k is already in the film: leave"),
+        ((trace.Recording(),), {}, r"choose one, recording.film\(0\)"),
         ((FILM,), {"labels": ["a"]}, "labels must name T = 3 steps: got 1 labels"),
         ((FILM,), {"step": 9}, "step must be from 0 to T = 3: got 9"),
         (
@@ -169,7 +172,7 @@ FILM = torch.zeros(4, 2, 3)
     ],
 )
 def test_bad_input_is_named(films, options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         WeightPlayer(*films, **options)
 
 

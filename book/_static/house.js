@@ -24,7 +24,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   // What scrolls must be reachable by keyboard.
   const reachable = () =>
-    each(".bd-content pre, .bd-content div.math, .bd-content table", (box) => {
+    each(".bd-content :is(pre, div.math, table, mjx-container[display])", (box) => {
       if (box.scrollWidth > box.clientWidth && !box.hasAttribute("tabindex")) box.tabIndex = 0;
     });
   reachable();

@@ -98,7 +98,12 @@ def describe_matrices(Ws: Sequence[object], titles: Sequence[str]) -> str:
 
 
 def describe_curves(
-    x: object, series: Series, xlabel: str = "x", ylabel: str = "y"
+    x: object,
+    series: Series,
+    xlabel: str = "x",
+    ylabel: str = "y",
+    *,
+    runs: str = "seeds",
 ) -> str:
     """Describe curves: their range, first and last order, crossings and spread.
 
@@ -108,6 +113,8 @@ def describe_curves(
     series : mapping from name to array-like, (points,) or (seeds, points)
     xlabel, ylabel : str
         What the axes show.
+    runs : str
+        What the rows of a series are, such as ``"copies"`` of a model.
     """
     at, curves = as_series(x, series)
     means = {name: y.mean(dim=0) for name, y in curves.items()}
@@ -117,7 +124,7 @@ def describe_curves(
         words.append(f"At {number(at[place])}: {_order(means, place)}.")
     words += [_shape(name, at, y) for name, y in means.items()]
     words += _crossings(at, means)
-    return " ".join(filter(None, [*words, _spread(curves)]))
+    return " ".join(filter(None, [*words, _spread(curves, runs)]))
 
 
 def _order(means: Mapping[str, Tensor], place: int) -> str:
@@ -161,23 +168,23 @@ def _crossings(at: Tensor, means: Mapping[str, Tensor]) -> list[str]:
     return words
 
 
-def _spread(curves: Mapping[str, Tensor]) -> str:
-    """Say how much the seeds differ, if there is more than one."""
-    seeds = max(len(y) for y in curves.values())
-    if seeds == 1:
+def _spread(curves: Mapping[str, Tensor], runs: str) -> str:
+    """Say how much the runs differ, if there is more than one."""
+    rows = max(len(y) for y in curves.values())
+    if rows == 1:
         return ""
     most = max(float((y.amax(0) - y.amin(0)).max()) for y in curves.values())
-    return f"Means of {seeds} seeds, which differ by at most {number(most, 2)}."
+    return f"Means of {rows} {runs}, which differ by at most {number(most, 2)}."
 
 
-def describe_bars(groups: Series, ylabel: str = "value") -> str:
-    """Describe bars from the highest to the lowest, with the range over the seeds."""
+def describe_bars(groups: Series, ylabel: str = "value", *, runs: str = "seeds") -> str:
+    """Describe bars from the highest to the lowest, with the range over the runs."""
     values = as_groups(groups)
     means = {name: float(y.mean()) for name, y in values.items()}
     parts = []
     for name in sorted(means, key=lambda name: -float(number(means[name]))):
         y, few = values[name], number(means[name])
-        spread = f"{number(y.min())} to {number(y.max())} over {len(y)} seeds"
+        spread = f"{number(y.min())} to {number(y.max())} over {len(y)} {runs}"
         parts.append(f"{name} {few}" + (f" ({spread})" if len(y) > 1 else ""))
     return f"{count(len(parts), 'bar')} of {ylabel}: {listing(parts)}."
 

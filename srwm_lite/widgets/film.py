@@ -107,6 +107,13 @@ def array(x: Any) -> Array:
 def reel(film: Any, labels: Sequence[str] | None, bare: Mapping[str, Any]) -> Reel:
     """Check a film, or bare matrices with the vectors in `bare`."""
     is_film = hasattr(film, "W")
+    if hasattr(film, "film"):
+        raise TypeError("a recording holds many films: choose one, recording.film(0)")
+    needless = [name for name, x in bare.items() if is_film and x is not None]
+    if needless:
+        raise ValueError(
+            f"{needless[0]} is already in the film: leave it out, or pass film.W"
+        )
     W = array(film.W if is_film else film)
     if W.ndim != 3 or 0 in W.shape:
         raise ValueError(

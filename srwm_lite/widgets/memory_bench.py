@@ -32,7 +32,7 @@ class MemoryBench(HouseWidget):
     ----------
     K, V : int
         Key and value size, 1 to 16; ``V = 9`` gets little pictures as values.
-    keys, values : sequence of sequences of -1, 0 or 1, optional
+    keys, values : sequence of sequences of -1, 0 or 1, or Tensor (N, K), optional
         Pairs of your own, offered beside the prepared ones.
     preset : str, optional
         The pairs to begin with: "one-hot", "orthogonal" (K = 2, 4, 8, 16),
@@ -77,8 +77,8 @@ class MemoryBench(HouseWidget):
         K: int = 8,
         V: int = 9,
         *,
-        keys: Sequence[Sequence[int]] | None = None,
-        values: Sequence[Sequence[int]] | None = None,
+        keys: Any = None,
+        values: Any = None,
         preset: str | None = None,
         rule: str = "sum",
         beta: float = 1.0,
@@ -86,9 +86,12 @@ class MemoryBench(HouseWidget):
         unit_keys: bool = True,
         written: int = 0,
     ) -> None:
+        keys, values = listed("keys", keys), listed("values", values)
+        if keys is None and values is not None:
+            raise ValueError("values need keys to stand under: give keys as well")
         if keys is not None:
             K = len(keys[0]) if len(keys) else 0
-            V = len(values[0]) if values is not None and len(values) else V
+            V = len(values[0]) if values else V
         check_range("K", K, 1, 16)
         check_range("V", V, 1, 16)
         check_range("beta", beta, 0, 2)
@@ -162,6 +165,16 @@ class MemoryBench(HouseWidget):
             draw_matrix(axes[0][i], wanted, 1, f"wanted {i + 1}")
             draw_matrix(axes[1][i], answer, top, f"answer {i + 1}")
         return figure
+
+
+def listed(name: str, patterns: Any) -> list[list[Any]] | None:
+    """Return patterns, given as lists or a tensor, as lists."""
+    if patterns is None:
+        return None
+    rows = [p.tolist() if hasattr(p, "tolist") else p for p in patterns]
+    if not all(isinstance(row, Sequence) for row in rows):
+        raise ValueError(f"{name} must be a list of patterns, such as [[1, 0], [0, 1]]")
+    return [list(row) for row in rows]
 
 
 def check_range(name: str, x: float, low: float, high: float) -> None:

@@ -94,6 +94,8 @@ class WeightPlayer(HouseWidget):
     def _name(self, titles: Sequence[str] | None) -> None:
         if titles is None:
             return
+        if isinstance(titles, str):
+            raise TypeError(f"titles must be a list of names: use [{titles!r}]")
         if len(titles) != len(self._reels):
             raise ValueError(
                 f"titles must name each film: got {len(titles)} titles, "
