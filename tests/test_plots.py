@@ -300,3 +300,11 @@ def test_spectrum_and_matrices_in_words(film):
         "2 matrices side by side. A, 2 rows by 2 columns: 1 0; 0 1. B, 2 rows by 2 "
         "columns: 1 0; 0 1."
     )
+
+
+def test_rounding_does_not_count_as_a_crossing():
+    x, y = torch.arange(6.0), torch.ones(6)
+    noisy = y + 1e-8 * torch.tensor([1.0, -1, 1, -1, 1, -1], dtype=torch.float64)
+    words = plots.describe_curves(x, {"a": y.double(), "b": noisy}, "x", "y")
+    assert "passes" not in words
+    assert "change places" not in words

@@ -154,9 +154,11 @@ def _shape(name: str, at: Tensor, y: Tensor) -> str:
 
 def _crossings(at: Tensor, means: Mapping[str, Tensor]) -> list[str]:
     names, words = list(means), []
+    noise = 1e-6 * max(float(y.abs().max()) for y in means.values())
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
-            ahead = (means[a] - means[b]).sign()
+            gap = means[a] - means[b]
+            ahead = torch.where(gap.abs() > noise, gap, 0).sign()
             told = ahead.nonzero()[:, 0]
             for s, t in zip(told[:-1].tolist(), told[1:].tolist(), strict=True):
                 if ahead[s] != ahead[t]:
