@@ -25,20 +25,31 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: no busy wai
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.functional import normalize
 
+from srwm_lite.delta_rnn import delta_rnn
 from srwm_lite.delta_rule import delta_rule, gated_delta_rule
 from srwm_lite.kernels.compile import compiler, processor
 from srwm_lite.linear_attention import linear_attention
+from srwm_lite.recurrent_delta import recurrent_delta
 
 RESULTS = Path(__file__).parent / "results" / "cpu.json"
-IDEAS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+IDEAS: dict[str, Callable[..., tuple[Tensor, Any]]] = {
     "linear_attention": linear_attention,
     "delta_rule": delta_rule,
     "gated_delta_rule": gated_delta_rule,
+    "delta_rnn": delta_rnn,
+    "recurrent_delta": recurrent_delta,
 }
+RECURRENT = ("delta_rnn", "recurrent_delta")
 A_WHILE = 0.1  # seconds
 BACKENDS = ("loop", "chunk", "fused")
-MULTIPLY_ADDS = {"linear_attention": 8, "delta_rule": 12}  # per number of W and step
+MULTIPLY_ADDS = {  # per number of W and step
+    "linear_attention": 8,
+    "delta_rule": 12,
+    "delta_rnn": 27,
+    "recurrent_delta": 22,
+}
 SHAPES = {
     "D 16": (32, 256, 4, 16),
     "D 32": (32, 256, 4, 32),
@@ -68,10 +79,18 @@ def peak_and_bandwidth() -> tuple[float, float]:
 
 
 def inputs(idea: str, B: int, T: int, H: int, D: int) -> list[Tensor]:
-    """Return q, k, v and the strengths the idea takes; keys have length one."""
+    """Return q, k, v and what else the idea takes; keys have length or sum one."""
     q, k, v = torch.randn(3, B, T, H, D)
-    strengths = torch.rand(list(IDEAS).index(idea), B, T, H)
-    x = [q, torch.nn.functional.normalize(k, dim=-1), v, *strengths]
+    strengths = torch.rand(2, B, T, H)
+    k_rec = torch.rand(B, T, H, D).softmax(dim=-1)
+    x = [q, k] if idea == "recurrent_delta" else [q, normalize(k, dim=-1)]
+    x += {
+        "linear_attention": [v],
+        "delta_rule": [v, strengths[0]],
+        "gated_delta_rule": [v, *strengths],
+        "delta_rnn": [v, strengths[0], k_rec, torch.randn(B, T, H, D), strengths[1]],
+        "recurrent_delta": [v, strengths[0], torch.randn(H, 3 * D + 1, D) / D**0.5],
+    }[idea]
     return [a.clone().requires_grad_() for a in x]
 
 
@@ -101,9 +120,10 @@ def measure(
         y, _ = rule(*x, backend=backend)
         torch.autograd.grad(y, x, g)
 
-    taken: dict[str, list[float]] = {name: [] for name in BACKENDS}
+    backends = [b for b in BACKENDS if b != "chunk" or idea not in RECURRENT]
+    taken: dict[str, list[float]] = {name: [] for name in backends}
     for _ in range(rounds):
-        for name in BACKENDS:
+        for name in backends:
             calls = max(1, round(A_WHILE / seconds(partial(both, name))))
             spent = sum(seconds(partial(both, name)) for _ in range(calls))
             taken[name].append(spent / calls)

@@ -15,11 +15,7 @@ Sources   Schlag, Irie & Schmidhuber (2021), arXiv:2102.11174, section 6.1.1.
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,6 +25,7 @@ import torch
 from torch import Tensor
 
 from srwm_lite.associative_memory import AssociativeMemory
+from srwm_lite.experiments.store import circumstances, save
 from srwm_lite.feature_maps import (
     dpfp,
     elu_plus_one,
@@ -145,26 +142,6 @@ def every_query(task: AssociativeRetrieval, generator: torch.Generator) -> Any:
     return [x.expand(COPIES, *x.shape) for x in batch]
 
 
-def circumstances(steps: int) -> dict[str, Any]:
-    """Say where and how this was measured."""
-    git = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    cpuinfo = Path("/proc/cpuinfo")
-    names = cpuinfo.read_text().split("\n") if cpuinfo.exists() else []
-    model = next((x.split(":")[1].strip() for x in names if "model name" in x), "")
-    threads = torch.get_num_threads()
-    return {
-        "device": f"CPU, {model or platform.processor()}, {threads} thread(s)",
-        "date": time.strftime("%Y-%m-%d"),
-        "commit": commit,
-        "torch": torch.__version__,
-        "d_key": D_KEY,
-        "batch": BATCH,
-        "copies": COPIES,
-        "steps": steps,
-    }
-
-
 def main() -> None:
     """Measure what is missing, smallest sizes first."""
     check_one_answer()
@@ -184,15 +161,8 @@ def main() -> None:
         runs.append(measure(name, S, args.steps))
         print(json.dumps(runs[-1]), flush=True)
         runs.sort(key=lambda run: (list(CHOICES).index(run["map"]), run["S"]))
-        save({**circumstances(args.steps), "runs": runs})
-
-
-def save(results: dict[str, Any]) -> None:
-    """Write the results, whole or not at all."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    unfinished = RESULTS.with_suffix(".part")
-    unfinished.write_text(json.dumps(results, indent=1) + "\n")
-    os.replace(unfinished, RESULTS)
+        sizes = {"d_key": D_KEY, "batch": BATCH, "copies": COPIES, "steps": args.steps}
+        save(RESULTS, {**circumstances(), **sizes, "runs": runs})
 
 
 if __name__ == "__main__":

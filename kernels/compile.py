@@ -75,7 +75,7 @@ def load(idea: str, dtype: torch.dtype = torch.float32) -> ctypes.CDLL | str:
 def fingerprint(command: list[str], source: Path) -> str:
     """Return a hash of all that the machine code depends on."""
     version = subprocess.run([*command, "--version"], capture_output=True).stdout
-    texts = [p.read_bytes() for p in (source, source.with_name("vectors.h"))]
+    texts = [p.read_bytes() for p in (source, *sorted(source.parent.glob("*.h")))]
     parts = [repr(command).encode(), version, processor().encode(), *texts]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 

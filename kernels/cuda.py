@@ -29,13 +29,18 @@ HOME = {"cuda": "cuda", "emulated": "cpu"}
 OPT_IN = 48 * 1024  # bytes of shared memory that a block gets without asking
 
 
+def by_keys_and_values(q: Tensor, k: Tensor, v: Tensor, *_: Tensor) -> tuple[int, ...]:
+    """Return B, T, H, K, V for inputs that begin with q, k and v."""
+    return *k.shape, v.shape[-1]
+
+
 class Idea(NamedTuple):
     """The kernels of one ``.cu`` file.
 
     ``forward(launch, *inputs)`` returns the outputs, and what is saved for
     ``backward(launch, *saved, *output_gradients)``, which returns the gradients of the
-    inputs. Inputs are (B, T, H, ...) and end with the fast weights (B, H, V, K); the
-    second one is `k`. `largest` is the largest K or V that fits into the registers.
+    inputs. ``sizes(*inputs)`` are B, T, H, K, V. `largest` is the largest K or V that
+    fits into the registers; `else_use` computes larger ones.
     """
 
     file: str
@@ -43,6 +48,8 @@ class Idea(NamedTuple):
     backward: Callable[..., Tensors]
     constants: tuple[str, ...] = ()
     largest: int = 64
+    else_use: str = "chunk"
+    sizes: Callable[..., tuple[int, ...]] = by_keys_and_values
 
 
 def ready(idea: Idea, backend: str) -> Callable[..., Any]:
@@ -64,7 +71,7 @@ def ready(idea: Idea, backend: str) -> Callable[..., Any]:
 
 def check(idea: Idea, backend: str, *inputs: Tensor) -> None:
     """Raise ``ValueError`` for inputs that the kernels of `idea` cannot compute."""
-    first, *_, W = inputs
+    first, (*_, K, V) = inputs[0], idea.sizes(*inputs)
     for x in inputs:
         if x.dtype not in REAL or x.device.type != HOME[backend]:
             raise ValueError(
@@ -77,18 +84,18 @@ def check(idea: Idea, backend: str, *inputs: Tensor) -> None:
                 f"all inputs must share dtype and device: got {first.dtype} on "
                 f"{first.device} and {x.dtype} on {x.device}"
             )
-    if max(W.shape[-2:]) > idea.largest:
+    if max(K, V) > idea.largest:
         raise ValueError(
             f"backend {backend!r} keeps W in registers, up to K = V = {idea.largest}: "
-            f"got K = {W.shape[-1]}, V = {W.shape[-2]}; take more and smaller heads, "
-            "or backend='chunk'"
+            f"got K = {K}, V = {V}; take more and smaller heads, or "
+            f"backend={idea.else_use!r}"
         )
 
 
 class _OnChip(Function):
     @staticmethod
     def forward(ctx: Any, idea: Idea, backend: str, *inputs: Tensor) -> Any:
-        ctx.launch = launcher(idea, backend, inputs[1], inputs[-1])
+        ctx.launch = launcher(idea, backend, *inputs)
         ctx.idea = idea
         outputs, saved = idea.forward(ctx.launch, *(x.contiguous() for x in inputs))
         ctx.save_for_backward(*saved)
@@ -97,6 +104,9 @@ class _OnChip(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        if all(a is None for a in gradients):
+            return (None,) * len(ctx.needs_input_grad)
+
         def compute(*x: Tensor | None) -> Tensors:
             dense = (a if a is None else a.contiguous() for a in x)
             return ctx.idea.backward(ctx.launch, *dense)
@@ -104,27 +114,28 @@ class _OnChip(Function):
         return None, None, *Once.apply(compute, *ctx.saved_tensors, *gradients)
 
 
-def launcher(idea: Idea, backend: str, k: Tensor, W: Tensor) -> Launch:
+def launcher(idea: Idea, backend: str, *inputs: Tensor) -> Launch:
     """Return what launches a kernel of `idea` with one block a sequence.
 
     The launch takes the kernel's name, the number of threads, and its arguments without
-    the last two, T and H: contiguous tensors, None for a null pointer, or int.
+    the last two, T and H: contiguous tensors, None for a null pointer, or int; and, if
+    the kernel stands in another ``.cu`` file than the idea's own, that file.
     """
-    B, T, H, K = k.shape
-    sizes = f"real={REAL[k.dtype]}", f"K={K}", f"V={W.shape[-2]}"
-    constants = (*sizes, *idea.constants)
+    x, own, (B, T, H, K, V) = inputs[0], idea.file, idea.sizes(*inputs)
+    constants = f"real={REAL[x.dtype]}", f"K={K}", f"V={V}", *idea.constants
     compiled = COMPILERS[backend]
 
-    def launch(name: str, threads: int, *args: Tensor | int | None, shared: int = 0):
-        kernel = compiled(idea.file, name, constants)
+    def launch(name: str, threads: int, *args: Any, shared: int = 0, file: str = own):
+        kernel = compiled(file, name, constants)
         if B:
-            kernel(k.device, B * H, threads, (*args, T, H), shared)
+            kernel(x.device, B * H, threads, (*args, T, H), shared)
 
     return launch
 
 
 def _emulated(file: str, name: str, constants: tuple[str, ...]) -> Callable[..., None]:
-    kernel = module(file, _emulation.text or source(file), constants).kernel(name)
+    text = _emulation.text if _emulation.file in (None, file) else None
+    kernel = module(file, text or source(file), constants).kernel(name)
 
     def run(_: Any, blocks: int, threads: int, args: Any, shared: int) -> None:
         given = [np.int32(x) if isinstance(x, int) else x for x in args]
@@ -151,6 +162,7 @@ class Emulation:
     """How backend ``"emulated"`` launches, see `emulation`."""
 
     text: str | None = None
+    file: str | None = None
     check: bool = False
     how: dict[str, Any] = field(default_factory=dict)
     reports: list[tuple[str, Any]] = field(default_factory=list)
@@ -161,14 +173,14 @@ _emulation = Emulation()
 
 @contextmanager
 def emulation(
-    *, text: str | None = None, check: bool = False, **how: Any
+    *, text: str | None = None, file: str | None = None, check: bool = False, **how: Any
 ) -> Iterator[list[tuple[str, Any]]]:
     """Change how backend ``"emulated"`` launches its kernels.
 
     Parameters
     ----------
-    text : str, optional
-        CUDA C++ to run in place of the kernel's own file.
+    text, file : str, optional
+        CUDA C++ to run in place of `file`, such as ``"delta_rule.cu"``, or of any.
     check : bool
         Watch every access; the list that ``with`` gives then fills with the name of
         every kernel that ran and its `srwm_lite.kernels.cpu.report.Report`.
@@ -176,7 +188,7 @@ def emulation(
         ``order=``, ``seed=``, and, for a check, ``events=``.
     """
     global _emulation
-    before, _emulation = _emulation, Emulation(text, check, how)
+    before, _emulation = _emulation, Emulation(text, file, check, how)
     try:
         yield _emulation.reports
     finally:

@@ -81,10 +81,10 @@ class _DeltaRule(Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor | None, dW_T: Tensor | None) -> Any:
-        return Once.apply(_gradients, *ctx.saved_tensors, dy, dW_T)
+        return Once.apply(gradients, *ctx.saved_tensors, dy, dW_T)
 
 
-def _gradients(
+def gradients(
     q: Tensor,
     k: Tensor,
     e: Tensor,
@@ -94,6 +94,7 @@ def _gradients(
     dy: Tensor | None,
     dW_T: Tensor | None,
 ) -> tuple[Tensor | None, ...]:
+    """Return dq, dk, dv, dbeta, dalpha and dW from what `_DeltaRule` saves."""
     dq, dk, dv, dbeta, dW = (x.new_empty(x.shape) for x in (q, k, e, beta, W))
     dalpha = None if alpha is None else alpha.new_empty(alpha.shape)
     reads = dy is not None
@@ -118,7 +119,7 @@ def _launch_forward(
     return (y, W_T), (q, k, beta, alpha, e, W)
 
 
-def _launch_backward(
+def launch_backward(
     launch: Launch,
     q: Tensor,
     k: Tensor,
@@ -129,6 +130,7 @@ def _launch_backward(
     dy: Tensor | None,
     dW_T: Tensor | None,
 ) -> Tensors:
+    """Return the gradients of q, k, v, beta, alpha and W; `e` are the errors."""
     dq, dk, dv, dbeta, dW = (torch.empty_like(x) for x in (q, k, e, beta, W))
     reads, dalpha = dy is not None, None
     if dy is None:
@@ -157,10 +159,10 @@ def _launch_plain(
 
 
 def _launch_plain_backward(launch: Launch, *x: Tensor | None) -> Tensors:
-    dq, dk, dv, dbeta, _, dW = _launch_backward(launch, *x)  # type: ignore[arg-type]
+    dq, dk, dv, dbeta, _, dW = launch_backward(launch, *x)  # type: ignore[arg-type]
     return dq, dk, dv, dbeta, dW
 
 
 FILE = "delta_rule.cu"
 ON_CHIP = Idea(FILE, _launch_plain, _launch_plain_backward, ("GATED=0",))
-GATED_ON_CHIP = Idea(FILE, _launch_forward, _launch_backward, ("GATED=1",))
+GATED_ON_CHIP = Idea(FILE, _launch_forward, launch_backward, ("GATED=1",))

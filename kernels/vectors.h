@@ -25,6 +25,8 @@ constexpr int LANES = BYTES / sizeof(real);
 #define UNROLLED
 #endif
 
+#define INLINE inline __attribute__((always_inline))  // numbers then stay in registers
+
 typedef int64_t Int;
 struct Size { Int T, H, K, V; };
 
@@ -42,11 +44,47 @@ template <int L> static inline Vec<L> load(const real* p)
 
 template <class V> static inline void store(real* p, V x) { memcpy(p, &x, sizeof x); }
 
+template <int L> static inline Vec<L> load(const real* p, Int n, real rest)
+{                                              // at most n numbers, the rest filled up
+    if (n >= L) return load<L>(p);
+    Vec<L> x = Vec<L>{} + rest;
+    memcpy(&x, p, n * sizeof(real));
+    return x;
+}
+
+template <class V> static inline void store(real* p, Int n, V x)
+{
+    memcpy(p, &x, n * sizeof(real) < sizeof x ? n * sizeof(real) : sizeof x);
+}
+
+template <class V, class F> static inline real fold(V x, F&& join)
+{                                              // halves joined until one number is left
+    constexpr int L = sizeof(V) / sizeof(real);
+    if constexpr (L == 1) return x[0];
+    else {
+        Vec<L / 2> low, high;
+        memcpy(&low, &x, sizeof low);
+        memcpy(&high, (char*)&x + sizeof low, sizeof high);
+        return fold(join(low, high), join);
+    }
+}
+
 template <class V> static inline real sum(V x)
 {
-    real total = 0;
-    for (size_t j = 0; j < sizeof(V) / sizeof(real); j++) total += x[j];
-    return total;
+    return fold(x, [](auto a, auto b) { return a + b; });
+}
+
+template <class V> static inline real halved(V x)  // the sum, in a tree of halves
+{
+    constexpr int L = sizeof(V) / sizeof(real);
+    if constexpr (L == 1) {
+        return x[0];
+    } else {
+        Vec<L / 2> low, high;
+        memcpy(&low, &x, sizeof low);
+        memcpy(&high, (const char*)&x + sizeof low, sizeof high);
+        return halved(low + high);
+    }
 }
 
 struct Rows {                                  // a row for each time step

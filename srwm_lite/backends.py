@@ -10,8 +10,8 @@ Tests     tests/test_backends.py
 
 import importlib
 import warnings
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,10 +46,12 @@ __all__ = [
     "kernel",
     "record",
     "recorders",
+    "refuse_empty",
     "start",
+    "start_state",
 ]
 
-Run = Callable[..., tuple[Tensor, Tensor]]
+Run = Callable[..., Any]
 NAMES = ("auto", "loop", "chunk", "fused", "cuda", "emulated")
 
 
@@ -73,8 +75,10 @@ class BackendUnavailableError(RuntimeError):
     """The wanted backend cannot serve here; the message says why and what to do."""
 
 
-def kernel(idea: str, kind: str) -> Run:
+def kernel(idea: str, kind: str, in_torch: Collection[str] = ("loop", "chunk")) -> Run:
     """Return ``srwm_lite.kernels.<idea>.<kind>``, ready to run.
+
+    `in_torch` names what else there is, for the message.
 
     Raises
     ------
@@ -86,7 +90,8 @@ def kernel(idea: str, kind: str) -> Run:
         return getattr(module, kind)()
     except (ImportError, AttributeError) as error:
         raise BackendUnavailableError(
-            f"backend {kind!r} does not exist for {idea}: use one of {_there(idea)}"
+            f"backend {kind!r} does not exist for {idea}: use one of "
+            f"{_there(idea, in_torch)}"
         ) from error
     except RuntimeError as error:
         raise BackendUnavailableError(
@@ -94,13 +99,14 @@ def kernel(idea: str, kind: str) -> Run:
         ) from error
 
 
-def _there(idea: str) -> str:
+def _there(idea: str, in_torch: Collection[str]) -> str:
     """Name the backends that exist for `idea` so far."""
     try:
         module = importlib.import_module(f"srwm_lite.kernels.{idea}")
     except ImportError:
         module = None
-    return ", ".join(NAMES[:3] + tuple(n for n in NAMES[3:] if hasattr(module, n)))
+    there = {"auto", *in_torch, *(n for n in NAMES[3:] if hasattr(module, n))}
+    return ", ".join(n for n in NAMES if n in there)
 
 
 def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Run:
@@ -127,11 +133,11 @@ def choose(idea: str, backend: str, python: Mapping[str, Run], *x: Tensor) -> Ru
         If it is one, but cannot serve.
     """
     if backend not in NAMES:
-        raise ValueError(f"no backend {backend!r}: use one of {_there(idea)}")
+        raise ValueError(f"no backend {backend!r}: use one of {_there(idea, python)}")
     if backend in python:
         return python[backend]
     if backend != "auto":
-        return kernel(idea, backend)
+        return kernel(idea, backend, python)
     if x[0].dtype not in (torch.float32, torch.float64):
         return python["loop"]  # half precision: no kernel computes it
     in_torch = next(iter(python.values()))
@@ -171,12 +177,8 @@ def start(W: Tensor | None, k: Tensor, rows: int) -> Tensor:
     rows : int
         Number of rows of W, usually V.
     """
-    B, T, H, K = k.shape
-    if 0 in (T, H, K, rows):
-        raise ValueError(
-            f"the sequence is empty: T, H, K and V must be positive, "
-            f"got k {tuple(k.shape)}, V = {rows}"
-        )
+    B, _, H, K = k.shape
+    refuse_empty(k, rows)
     if W is None:
         return k.new_zeros(B, H, rows, K)
     check_rank("BHVK", W=W)
@@ -186,3 +188,47 @@ def start(W: Tensor | None, k: Tensor, rows: int) -> Tensor:
         )
     check_alike(k=k, W=W)
     return W
+
+
+def refuse_empty(k: Tensor, rows: int) -> None:
+    """Raise ``ValueError`` if there is no time step, head, key or value entry."""
+    if 0 in (*k.shape[1:], rows):
+        raise ValueError(
+            f"the sequence is empty: T, H, K and V must be positive, "
+            f"got k {tuple(k.shape)}, V = {rows}"
+        )
+
+
+def start_state(
+    state: Sequence[Tensor] | None, like: Tensor, **shapes: tuple[int, ...]
+) -> tuple[Tensor, ...]:
+    """Return the state to start from: `state` if its parts fit, else zeros.
+
+    Parameters
+    ----------
+    state : tuple of Tensors, or None
+        As an earlier call returned it.
+    like : Tensor
+        Whose dtype and device the parts share.
+    **shapes : tuple of int
+        The shape of every part, by name and in order.
+    """
+    if state is None:
+        return tuple(like.new_zeros(shape) for shape in shapes.values())
+    names = ", ".join(shapes)
+    if not isinstance(state, list | tuple) or len(state) != len(shapes):
+        kind = type(state).__name__
+        got = f"{len(state)} parts" if isinstance(state, list | tuple) else kind
+        raise ValueError(
+            f"state must be ({names}) as an earlier call returned it: got {got}"
+        )
+    parts = dict(zip(shapes, state, strict=True))
+    check_tensor(**parts)
+    for name, shape in shapes.items():
+        if parts[name].shape != shape:
+            raise ValueError(
+                f"{name} in state ({names}) must have shape {shape}: "
+                f"got {tuple(parts[name].shape)}"
+            )
+    check_alike(inputs=like, **parts)
+    return tuple(state)

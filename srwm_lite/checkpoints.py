@@ -14,6 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from srwm_lite.identity import Identity, identity
+from srwm_lite.schedules import Schedule
 
 Sample = Callable[[Generator], tuple[Any, ...]]
 Score = Callable[..., Tensor]
@@ -39,14 +40,19 @@ class Run:
         lr: float,
         seed: int,
         path: str | Path | None,
+        clip: float | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         self.model, self.sample, self.loss = model, sample, loss
+        self.lr, self.clip, self.schedule = lr, clip, schedule
         self.path = None if path is None else check_path(path)
         self.generator = torch.Generator().manual_seed(seed)
         self.optimiser = torch.optim.Adam(model.parameters(), lr=lr)
         self.losses: list[Tensor] = []
         self.seconds, self.whole = 0.0, True
         settings = {"lr": lr, "seed": seed, "sample": sample, "loss": loss}
+        chosen = {"clip": clip, "schedule": schedule}
+        settings |= {name: x for name, x in chosen.items() if x is not None}
         self.identity = identity(model, **settings) if self.path else {}
         self.before = self.randomness()
 
@@ -64,12 +70,27 @@ class Run:
         slopes = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
         if not slopes:
             raise ValueError(NO_GRADIENT)
-        self.demand_finite("length of the gradient", torch.stack(slopes).norm())
+        length = torch.stack(slopes).norm()
+        self.demand_finite("length of the gradient", length)
+        self._prepare(length)
         self.whole = False
         self.optimiser.step()
-        self.losses.append(value.detach())
+        advance: Any = getattr(self.model, "advance", None)
+        if advance is not None:  # a model that carries its memory on
+            advance()
+        self.losses.append(value.detach().clone())  # else it pins the heap around it
         self.seconds += time.perf_counter() - start
         self.before, self.whole = self.randomness(), True
+
+    def _prepare(self, length: Tensor) -> None:
+        """Shorten a gradient of this length if wanted, and set the learning rate."""
+        if self.clip is not None and length > self.clip:
+            for p in self.model.parameters():
+                if p.grad is not None:
+                    p.grad.mul_(self.clip / length)
+        if self.schedule is not None:
+            factor = self.schedule(len(self.losses))
+            self.optimiser.param_groups[0]["lr"] = self.lr * factor
 
     def demand_finite(self, what: str, x: Tensor) -> None:
         """Raise `DivergedError` unless every entry of `x` is a finite number."""

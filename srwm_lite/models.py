@@ -1,83 +1,32 @@
-"""Whole models: layers stacked into a network, and a switch for their memories.
+"""Whole models: layers stacked into a network, and switches for their memories.
 
 Chapters  chapters/02_fast_weights.ipynb and every later one
 Tests     tests/test_models.py
-Sources   [1] Vaswani et al. (2017), arXiv:1706.03762.
 
-Shapes    B batch, T time, H heads, L time seen so far, D model width.
+Shapes    B batch, T time, D model width.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from srwm_lite import backends
 from srwm_lite.associative_memory import AssociativeMemory
+from srwm_lite.baselines import LSTM, SoftmaxAttention
 from srwm_lite.delta_rule import DeltaNet
-from srwm_lite.linear_attention import head_size
 
-__all__ = ["AssociativeMemory", "SequenceModel", "SoftmaxAttention", "writes_off"]
+__all__ = [
+    "LSTM",
+    "AssociativeMemory",
+    "SequenceModel",
+    "SoftmaxAttention",
+    "recurrence_off",
+    "writes_off",
+]
 
 Layer = Callable[[int, int], nn.Module]
-
-
-class SoftmaxAttention(nn.Module):
-    """Causal softmax attention [1], the baseline; its state grows with time.
-
-    Parameters
-    ----------
-    d_model : int
-        Width D of input and output.
-    num_heads : int
-        Number H of heads; must divide `d_model`.
-
-    Attributes
-    ----------
-    writes : bool
-        Set to False to switch the memory off: every value becomes zero.
-    """
-
-    def __init__(self, d_model: int, num_heads: int = 1) -> None:
-        super().__init__()
-        self.num_heads, self.head_size = num_heads, head_size(d_model, num_heads)
-        self.writes = True
-        self.slow = nn.Linear(d_model, 3 * d_model, bias=False)
-        self.out = nn.Linear(d_model, d_model, bias=False)
-
-    def extra_repr(self) -> str:
-        """Name what the slow weights do not show."""
-        return f"num_heads={self.num_heads}"
-
-    def forward(
-        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Map `x` (B, T, D) likewise; `state` is all keys and values so far."""
-        backends.check_input(x, self.slow)
-        h = self.slow(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-        q, k, v = h.chunk(3, dim=-1)
-        v = v * self.writes
-        if state is not None:
-            _check_past(state, k)
-            k, v = (torch.cat(pair, dim=2) for pair in zip(state, (k, v), strict=True))
-        T, L = x.shape[1], k.shape[2]
-        seen = torch.ones(T, L, dtype=torch.bool, device=x.device).tril(L - T)
-        y = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        return self.out(y.transpose(1, 2).flatten(start_dim=2)), (k, v)
-
-
-def _check_past(state: tuple[Tensor, Tensor], k: Tensor) -> None:
-    B, H, _, K = k.shape
-    for past in state if isinstance(state, tuple) and len(state) == 2 else [None]:
-        shape = past.shape if isinstance(past, Tensor) else ()
-        if len(shape) != 4 or shape[:2] + shape[3:] != (B, H, K):
-            raise ValueError(
-                f"state must be keys and values (B, H, L, K) = ({B}, {H}, L, {K}), as "
-                f"an earlier call returned them: got {tuple(shape) or type(state)}"
-            )
 
 
 class Block(nn.Module):
@@ -87,6 +36,10 @@ class Block(nn.Module):
 
         x = x + layer(norm(x))
         x = x + feed_forward(norm(x))
+
+    A layer with the attribute ``norm_on`` may have its norm elsewhere: for
+    ``"residual"`` the first line is ``x = norm(x) + layer(x)``, and for ``"none"``
+    ``x = x + layer(x)``, as `srwm_lite.srwm.SRWM` was published.
 
     Parameters
     ----------
@@ -110,8 +63,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Map `x` (B, T, D) to the same shape, and the layer's state to the next."""
-        y, state = self.layer(self.norm(x), state)
-        x = x + y
+        norm_on = getattr(self.layer, "norm_on", "layer")
+        h = x if norm_on == "none" else self.norm(x)
+        y, state = self.layer(h if norm_on == "layer" else x, state)
+        x = (h if norm_on == "residual" else x) + y
         return x + self.feed_forward(x), state
 
 
@@ -215,14 +170,33 @@ def writes_off(model: nn.Module) -> Iterator[None]:
     ValueError
         If no part of `model` has the attribute ``writes``.
     """
-    parts = [part for part in model.modules() if hasattr(part, "writes")]
+    with _off(model, "writes"):
+        yield
+
+
+@contextmanager
+def recurrence_off(model: nn.Module) -> Iterator[None]:
+    """Let no layer of `model` hear its own output for a while.
+
+    Raises
+    ------
+    ValueError
+        If no part of `model` has the attribute ``recurrence``.
+    """
+    with _off(model, "recurrence"):
+        yield
+
+
+@contextmanager
+def _off(model: nn.Module, switch: str) -> Iterator[None]:
+    parts = [part for part in model.modules() if hasattr(part, switch)]
     if not parts:
-        raise ValueError(f"{type(model).__name__} has no part with a switch 'writes'")
-    before = [part.writes for part in parts]
+        raise ValueError(f"{type(model).__name__} has no part with a switch {switch!r}")
+    before = [getattr(part, switch) for part in parts]
     try:
         for part in parts:
-            part.writes = False  # type: ignore[assignment]
+            setattr(part, switch, False)
         yield
     finally:
         for part, was in zip(parts, before, strict=True):
-            part.writes = was
+            setattr(part, switch, was)

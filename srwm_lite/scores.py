@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 IGNORED = -100
+NOTHING = 0  # the answer where a program prints nothing
 
 
 def retrieval_loss(
@@ -52,6 +53,22 @@ def sequence_accuracy(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     _check_asked(target)
     y, _ = model(x)
     return (y.argmax(dim=-1) == target)[target != IGNORED].double().mean()
+
+
+def print_accuracy(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """Return the share of right answers where something is printed.
+
+    There the target is neither -100 nor 0, the answer that nothing is printed.
+    """
+    return sequence_accuracy(model, x, target.masked_fill(target == NOTHING, IGNORED))
+
+
+def whole_accuracy(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """Return the share of sequences with every answer right, (B, T) to a scalar."""
+    _check_asked(target)
+    y, _ = model(x)
+    right = (y.argmax(dim=-1) == target) | (target == IGNORED)
+    return right.all(dim=-1).double().mean()
 
 
 def _check_asked(target: Tensor) -> None:

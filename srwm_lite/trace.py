@@ -110,7 +110,8 @@ class Recording:
         state, inputs = call.state, call.inputs
         copies = {name: x.detach().clone() for name, x in inputs.items()}
         self.calls.append(call._replace(state=state.detach().clone(), inputs=copies))
-        name = self.running[-1] if self.running else call.idea
+        stem, dot, part = call.idea.partition(".")
+        name = (self.running[-1] if self.running else stem) + dot + part
         runs = 1 + sum(other.split("#")[0] == name for other in self.names)
         self.names.append(name if runs == 1 else f"{name}#{runs}")
 

@@ -17,8 +17,18 @@ from tqdm.auto import tqdm
 
 from srwm_lite import backends
 from srwm_lite.checkpoints import DivergedError, Run, Sample, Score
+from srwm_lite.schedules import Schedule, warmup_cosine, warmup_linear
 
-__all__ = ["DivergedError", "History", "evaluate", "fit", "over_seeds", "progress"]
+__all__ = [
+    "DivergedError",
+    "History",
+    "evaluate",
+    "fit",
+    "over_seeds",
+    "progress",
+    "warmup_cosine",
+    "warmup_linear",
+]
 
 MODEL, FRESH = 2**30, 2**31  # seeds far apart: batches, draws of a model, new batches
 
@@ -52,6 +62,8 @@ def fit(
     checkpoint: str | Path | None = None,
     every: int = 100,
     stop: float | None = None,
+    clip: float | None = None,
+    schedule: Schedule | None = None,
 ) -> History:
     """Train `model` with Adam.
 
@@ -77,6 +89,11 @@ def fit(
         Steps between two checkpoints, and between two looks at `stop`.
     stop : float, optional
         Stop when the mean loss of the last `every` steps is below it.
+    clip : float, optional
+        Shorten every gradient that is longer than this to this length.
+    schedule : callable, optional
+        ``schedule(step)`` multiplies `lr` in that step, counted from 0: such as
+        `warmup_cosine`. A run goes on only with the clip and the schedule it had.
 
     Returns
     -------
@@ -92,9 +109,10 @@ def fit(
     """
     backends.check_whole(1, steps=steps, every=every)
     _check_callable(sample=sample, loss=loss)
+    _check_optional(clip, schedule)
     model.train()
     with _own_randomness(seed):
-        run = Run(model, sample, loss, lr, seed, checkpoint)
+        run = Run(model, sample, loss, lr, seed, checkpoint, clip, schedule)
         run.resume(steps)
         try:
             with progress(total=steps, initial=len(run.losses)) as bar:
@@ -114,6 +132,16 @@ def _check_callable(**functions: Any) -> None:
                 f"{name} must be a function: got {x!r}; for a task use "
                 "sample=lambda generator: task.sample(32, generator)"
             )
+
+
+def _check_optional(clip: float | None, schedule: Schedule | None) -> None:
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip must be positive: got {clip}; leave it out for none")
+    if schedule is not None and not callable(schedule):
+        raise TypeError(
+            f"schedule must be a function of the step: got {schedule!r}; "
+            "use schedule=warmup_cosine(steps)"
+        )
 
 
 @contextmanager

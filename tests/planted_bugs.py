@@ -92,9 +92,9 @@ BUGS = {
 }  # fmt: skip
 
 
-def planted(bug):
-    """Return the kernels with the bug."""
-    text = source("delta_rule.cu")
+def planted(bug, file="delta_rule.cu"):
+    """Return the kernels of a file with the bug."""
+    text = source(file)
     before, name, kernel = text.partition(f" {bug.kernel}(")
     assert bug.old in kernel
     return before + name + kernel.replace(bug.old, bug.new, 1)

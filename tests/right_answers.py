@@ -6,6 +6,11 @@ import mutants
 import mutants_attention
 import mutants_delta
 import mutants_parallel
+import mutants_programs
+import mutants_recurrent
+import mutants_srwm
+import mutants_state
+import mutants_text
 import torch
 from torch import einsum
 from torch.nn import functional
@@ -73,6 +78,27 @@ def accumulate(q, k, v, beta):
         W += einsum("bhv,bhk->bhvk", e, k[:, t])
         y[:, t] = (W @ q[:, t, :, :, None]).squeeze(-1)
     return y, W
+
+
+def hear_at_once(W, y, q, k, v, beta, R_q, R_k, R_v, R_beta):
+    R = torch.vstack([R_q, R_k, R_v, R_beta])
+    heard = torch.cat([q, k, v, beta[None]]) + R @ torch.tanh(y)
+    q, k, v, beta = torch.split(heard, [len(q), len(k), len(v), 1])
+    q, k = torch.exp(q) / torch.exp(q).sum(), torch.exp(k) / torch.exp(k).sum()
+    return forget_first(W, q, k, v, 1 / (1 + torch.exp(-beta)))
+
+
+def side_by_side(W, R, y, q, k, v, beta, k_rec, v_rec, beta_rec):
+    W, _ = forget_first(W, q, k, v, beta)
+    R, _ = forget_first(R, y, k_rec, v_rec, beta_rec)
+    return W, R, torch.hstack([W, R]) @ torch.cat([q, torch.softmax(y, 0)])
+
+
+def select(W, tested, bound, k, v):
+    for t in range(len(k)):
+        gate = torch.heaviside(bound[t] - W[0] @ tested[t], torch.zeros(()).to(k))
+        W = W + gate * torch.outer(v[t] - W @ k[t], k[t])
+    return W
 
 
 RIGHT = {
@@ -188,5 +214,60 @@ RIGHT = {
                 for b, x in zip(beta, k, strict=True)
             ]
         ),
+    ],
+    "recurrent_delta_step": [
+        mutants_recurrent.rdn(),
+        hear_at_once,
+        lambda *x: tuple(u.double() for u in hear_at_once(*(u.float() for u in x))),
+    ],
+    "delta_rnn_step": [
+        mutants_recurrent.rnn(),
+        side_by_side,
+        lambda *x: tuple(u.double() for u in side_by_side(*(u.float() for u in x))),
+    ],
+    "increment": [
+        mutants_programs.increment(lambda old, d: old + d),
+        lambda W, k, d: torch.addr(W, d, k / (k @ k)),
+        lambda W, k, d: W + einsum("v,k->vk", d, k) / torch.linalg.norm(k) ** 2,
+    ],
+    "guarded_writes": [
+        mutants_programs.guarded(lambda W, new, k, tested, b: W[0] @ tested < b),
+        select,
+        lambda *x: select(*(y.float() for y in x)).double(),
+    ],
+    "self_reference_step": [
+        mutants_srwm.step(),
+        mutants_srwm.at_once,
+        lambda W, u: tuple(x.double() for x in mutants_srwm.at_once(W, u)),
+    ],
+    "same_write": [
+        mutants_state.again(mutants_state.put),
+        mutants_state.jump(lambda b, s, n: sum(b * (1 - b * s) ** i for i in range(n))),
+        lambda W, k, v, beta, n: (
+            v[:, None] * k / (k @ k)
+            + (W - v[:, None] * k / (k @ k))
+            @ torch.matrix_power(
+                torch.eye(len(k)).double() - beta * torch.outer(k, k), n
+            )
+        ),
+    ],
+    "parity_step": [
+        mutants_state.machine(),
+        lambda y, x, high: y - x * (y + high * (y.tanh() / high.tanh() - x)),
+        lambda y, x, high: torch.lerp(
+            y, high * (x - torch.tanh(y) / torch.tanh(high)), x
+        ),
+    ],
+    "bits_of_tokens": [
+        mutants_text.cost(),
+        lambda y: (torch.logsumexp(y, 1, keepdim=True) - y) / math.log(2),
+        lambda y: torch.stack([-torch.log2(row.softmax(0)) for row in y]),
+    ],
+    "witten_bell": [
+        mutants_text.mix(),
+        lambda n, p: torch.lerp(
+            n / n.sum(), p, n.count_nonzero() / (n.sum() + n.count_nonzero())
+        ),
+        lambda n, p: (n + len(n[n > 0]) * p) / (n.sum() + len(n[n > 0])),
     ],
 }

@@ -23,6 +23,33 @@ def gated_inputs(B=2, T=7, H=3, K=4, V=5, **options):
     return *delta_inputs(B, T, H, K, V, **options), alpha
 
 
+def delta_rnn_inputs(B=2, T=7, H=3, K=4, V=5, **options):
+    """Return q, k, v, beta, k_rec, v_rec, beta_rec; `k_rec` sums to one."""
+    x = delta_inputs(B, T, H, K, V, **options)
+    k_rec, v_rec = torch.randn(2, B, T, H, V, **options)
+    return *x, k_rec.softmax(dim=-1), v_rec, torch.rand(B, T, H, **options)
+
+
+def delta_rnn_start(q, k, v, *_):
+    """Return W, R, y to start from."""
+    B, _, H, V = v.shape
+    W, R = start(q, k, v), torch.randn(B, H, V, V, dtype=v.dtype)
+    return W, R, torch.randn(B, H, V, dtype=v.dtype)
+
+
+def recurrent_delta_inputs(B=2, T=7, H=3, K=4, V=5, **options):
+    """Return q, k, v, beta before softmax and sigmoid, and R."""
+    q, k = torch.randn(2, B, T, H, K, **options)
+    v, beta = (torch.randn(B, T, H, *size, **options) for size in ((V,), ()))
+    return q, k, v, beta, torch.randn(H, 2 * K + V + 1, V, **options) / V**0.5
+
+
+def recurrent_delta_start(q, k, v, *_):
+    """Return W, y to start from."""
+    B, _, H, V = v.shape
+    return start(q, k, v), torch.randn(B, H, V, dtype=v.dtype)
+
+
 def start(q, k, v, *_, rows=0):
     """Return fast weights to start from, (B, H, V + rows, K)."""
     B, _, H, K = k.shape

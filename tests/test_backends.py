@@ -65,6 +65,37 @@ def test_an_unknown_backend_is_answered_with_the_names():
         choose("idea", "fsued", TORCH, X)
 
 
+def test_a_form_that_does_not_exist_is_answered_with_those_that_do():
+    only_loop = {"loop": TORCH["loop"]}
+    with pytest.raises(BackendUnavailableError, match=r"'chunk' .* one of auto, loop$"):
+        choose("no_such_idea", "chunk", only_loop, X)
+
+
+SHAPES = {"W": (2, 3), "y": (2,)}
+
+
+def test_a_state_starts_from_zeros_or_from_what_fits():
+    W, y = backends.start_state(None, torch.ones(1).double(), **SHAPES)
+    assert (W.shape, y.shape, W.dtype) == ((2, 3), (2,), torch.float64)
+    assert not W.any()
+    given = (torch.ones(2, 3), torch.ones(2))
+    assert backends.start_state(given, torch.ones(1), **SHAPES) == given
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (torch.ones(2, 3), r"state must be \(W, y\) .* got Tensor"),
+        ((torch.ones(2, 3),), r"state must be \(W, y\) .* got 1 parts"),
+        ((torch.ones(2, 3), torch.ones(3)), r"y in .* shape \(2,\): got \(3,\)"),
+        ((torch.ones(2, 3), torch.ones(2).double()), "inputs and y must share dtype"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_named(state, words):
+    with pytest.raises(ValueError, match=words):
+        backends.start_state(state, torch.ones(1), **SHAPES)
+
+
 def test_recorders_hear_of_every_sequence(monkeypatch):
     calls = []
     monkeypatch.setattr(backends, "recorders", [calls.append])

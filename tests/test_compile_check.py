@@ -19,6 +19,24 @@ MOST = {  # registers a thread may take at K = V = 64 in float32, on any chip
         "backward_columns": 128,
         "decay_gradient": 176,
     },
+    "recurrent_delta": {
+        "forward": 168,
+        "backward": 232,
+        "backward_R": 112,
+    },
+    "delta_rnn": {
+        "forward": 168,
+        "backward": 104,
+    },
+    "srwm": {
+        "forward": 128,
+        "backward": 120,
+    },
+}
+
+THREADS = {  # of the largest blocks
+    "recurrent_delta": {"forward": 256, "backward": 256, "backward_R": 224},
+    "srwm": {"forward": 224, "backward": 512},
 }
 
 
@@ -37,7 +55,7 @@ needs_nvrtc = pytest.mark.skipif(bool(reason_against()), reason=reason_against()
 @needs_nvrtc
 @pytest.mark.parametrize("arch", ARCHS)
 @pytest.mark.parametrize(
-    ("idea", "gated"), [("linear_attention", 0), ("delta_rule", 0), ("delta_rule", 1)]
+    ("idea", "gated"), [*((idea, 0) for idea in MOST), ("delta_rule", 1)]
 )
 def test_the_largest_float32_kernels_stay_in_registers(idea, gated, arch):
     constants = {"real": "float", "K": 64, "V": 64, "GATED": gated}
@@ -57,6 +75,17 @@ def test_smaller_kernels_compile_without_a_spill(idea, sizes, real):
     K, V = sizes
     found = registers(source(f"{idea}.cu"), real=real, K=K, V=V, GATED=1)
     assert all(usage.spilled == 0 for usage in found.values())
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("real", ["float", "double"])
+@pytest.mark.parametrize("idea", THREADS)
+def test_the_largest_recurrent_blocks_find_their_registers(idea, real, arch):
+    found = registers(source(f"{idea}.cu"), arch, real=real, K=64, V=64)
+    for name, threads in THREADS[idea].items():
+        taken = -(-found[name].registers // 8) * 8  # a multiple of eight is given out
+        assert threads * taken <= 64 * 1024, name
 
 
 @needs_nvrtc

@@ -8,9 +8,12 @@ import pytest
 ORDER = """
 scan arguments backends feature_maps
 outer_product fast_weights linear_attention parallel_delta delta_rule
-recurrent_fwp srwm vsml
-associative_memory models scores tasks identity checkpoints training
-trace plots widgets checks
+delta_rnn recurrent_delta delta_lstm delta_mlp delta_delta recurrent_fwp
+self_reference srwm vsml
+associative_memory baselines models scores tokens tasks boolean_rules chains statements
+programs trees list_ops programs_and_lists formal_languages state_tracking data text
+ngrams carried_state corpus language_model strokes few_shot
+schedules identity checkpoints training trace plots widgets experiments checks
 """.split()
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(ROOT.glob("srwm_lite/**/*.py")) + sorted(ROOT.glob("kernels/**/*.py"))

@@ -16,10 +16,19 @@ from srwm_lite.feature_maps import (
 )
 from srwm_lite.linear_attention import LinearAttention, linear_attention
 from srwm_lite.models import (
+    LSTM,
     AssociativeMemory,
     SequenceModel,
     SoftmaxAttention,
+    recurrence_off,
     writes_off,
+)
+from srwm_lite.recurrent_fwp import (
+    DeltaDelta,
+    DeltaLSTM,
+    DeltaMLP,
+    DeltaRNN,
+    RecurrentDeltaNet,
 )
 from srwm_lite.tasks import AssociativeRetrieval
 
@@ -30,7 +39,18 @@ LAYERS = pytest.mark.parametrize(
         LinearAttention,
         SoftmaxAttention,
         functools.partial(DeltaNet, gated=True),
+        LSTM,
+        DeltaRNN,
+        functools.partial(DeltaRNN, version=1),
+        RecurrentDeltaNet,
+        DeltaLSTM,
+        functools.partial(DeltaMLP, depth=2),
+        DeltaDelta,
+        functools.partial(DeltaDelta, learned_start=True),
     ],
+)
+HEARING = pytest.mark.parametrize(
+    "layer", [LSTM, DeltaRNN, RecurrentDeltaNet, DeltaLSTM]
 )
 RULES = pytest.mark.parametrize("rule", ["sum", "delta", "softmax"])
 
@@ -88,6 +108,17 @@ def test_without_writes_only_the_present_step_counts(layer):
         blind = net(x)[0]
         torch.testing.assert_close(blind, net(x.flip(1))[0].flip(1))
     assert not torch.allclose(net(x)[0], blind)
+
+
+@HEARING
+def test_without_recurrence_the_outputs_are_others_and_the_switch_is_put_back(layer):
+    net = SequenceModel(6, 3, 8, layer=layer, num_layers=2)
+    x = torch.randint(6, (2, 5))
+    y, _ = net(x)
+    with recurrence_off(net):
+        deaf, _ = net(x)
+    assert not torch.allclose(deaf, y)
+    torch.testing.assert_close(net(x)[0], y)
 
 
 @LAYERS

@@ -199,6 +199,12 @@ def test_glue_can_be_formatted_in_the_text(shown, value, form, text):
     assert variables.format_plain_text(stored, form.lstrip(":")) == text
 
 
+def test_several_numbers_are_glued_at_once(shown):
+    plots.glue_all("lm-a", sum=0.5, no_writes=torch.tensor(2), **{"RDN,\nno 1": 0})
+    names = [metadata["scrapbook"]["name"] for _, metadata in shown]
+    assert names == ["lm-a-sum", "lm-a-no-writes", "lm-a-RDN-no-1"]
+
+
 def test_myst_nb_finds_what_was_glued(shown):
     glue = pytest.importorskip("myst_nb.ext.glue")
     v4 = pytest.importorskip("nbformat.v4")

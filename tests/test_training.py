@@ -10,7 +10,14 @@ from srwm_lite import training
 from srwm_lite.feature_maps import dpfp
 from srwm_lite.models import AssociativeMemory
 from srwm_lite.tasks import AssociativeRetrieval, retrieval_accuracy, retrieval_loss
-from srwm_lite.training import DivergedError, evaluate, fit, over_seeds
+from srwm_lite.training import (
+    DivergedError,
+    evaluate,
+    fit,
+    over_seeds,
+    warmup_cosine,
+    warmup_linear,
+)
 
 TASK = AssociativeRetrieval(4)
 
@@ -348,3 +355,56 @@ def test_the_bar_can_be_switched_off(monkeypatch, capsys, shown):
     for _ in training.progress(range(3)):
         pass
     assert bool(capsys.readouterr().err) == (shown == "1")
+
+
+def by_hand(clip, schedule, steps):
+    """Train as `fit` does, with torch's own clipping and its own scheduler."""
+    net, generator = model(), torch.Generator().manual_seed(0)
+    net.train()
+    optimiser = torch.optim.Adam(net.parameters(), lr=0.01)
+    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, schedule)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.MODEL)
+        for _ in range(steps):
+            optimiser.zero_grad()
+            loss(net, *sample(generator)).backward()
+            nn.utils.clip_grad_norm_(net.parameters(), clip)
+            optimiser.step()
+            rate.step()
+    return net
+
+
+@pytest.mark.parametrize("shape", [warmup_cosine, warmup_linear])
+def test_clipping_and_schedule_are_those_of_torch(shape):
+    schedule = shape(12, warmup=3, last=0.1)
+    _, weights = run(steps=12, clip=0.5, schedule=schedule)
+    wanted = by_hand(0.5, schedule, 12).state_dict()
+    for name, w in wanted.items():
+        torch.testing.assert_close(weights[name], w, rtol=1e-4, atol=1e-6)
+    plain = run(steps=12)[1]
+    assert not any(torch.equal(weights[name], plain[name]) for name in plain)
+
+
+def test_an_interrupt_keeps_clip_and_schedule(tmp_path, monkeypatch):
+    options = {"clip": 0.3, "schedule": warmup_cosine(20, 5)}
+    whole, path = run(**options), tmp_path / "run.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "randn", Interrupt(torch.randn, 9))
+        with pytest.raises(KeyboardInterrupt):
+            run(checkpoint=path, **options)
+    assert_same_bits(run(checkpoint=path, **options), whole)
+    for other in ({"clip": 0.4}, {"schedule": warmup_cosine(21, 5)}, {"clip": None}):
+        with pytest.raises(ValueError, match=r"(?s)belongs to another run: .*wanted"):
+            run(checkpoint=path, **options | other)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"clip": 0}, "clip must be positive: got 0; leave it out"),
+        ({"schedule": 0.5}, "schedule must be a function of the step: got 0.5; use"),
+    ],
+)
+def test_bad_clips_and_schedules_are_named(bad, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        run(**bad)

@@ -18,7 +18,13 @@ CELLS = (
     "player = WeightPlayer(torch.eye(3).repeat(9, 1, 1).cumsum(0), titles=['Sum'])\n"
     "player",
     "bench = MemoryBench(preset='orthogonal')\nbench",
-    "print(f'step {player.step} stored {float(bench.W.abs().sum()):.3f}')",
+    "from srwm_lite.models import SequenceModel\n"
+    "from srwm_lite.programs import CodeExecution\n"
+    "from srwm_lite.widgets import ProgramStepper\n"
+    "task = CodeExecution(1, 2)\nmodel = SequenceModel(task.num_in, task.num_out, 4)\n"
+    "stepper = ProgramStepper(model, 'x = 7 ; print x ;', task=task)\nstepper",
+    "print(f'step {player.step} stored {float(bench.W.abs().sum()):.3f} token '\n"
+    "      f'{stepper.step} off {stepper.writes_off}')",
 )
 READY = """() => window.jupyterapp?.shell?.currentWidget?.sessionContext
   ?.session?.kernel?.connectionStatus === "connected" """
@@ -100,7 +106,7 @@ def page(browser):
 def test_widgets_live_in_jupyterlab(lab, page):
     page.set_default_timeout(60_000)
     page.goto(f"{lab}/lab/tree/live.ipynb?reset")
-    page.locator(".jp-Notebook .jp-CodeCell").nth(2).wait_for()
+    page.locator(".jp-Notebook .jp-CodeCell").nth(3).wait_for()
     page.wait_for_function(READY)
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     player, bench = page.locator(".fw-player"), page.locator(".fw-bench")
@@ -119,9 +125,17 @@ def test_widgets_live_in_jupyterlab(lab, page):
     page.keyboard.press("Enter")
     assert bench.locator(".fw-history li").inner_text() == "write 1 (sum)"
 
-    last = page.locator(".jp-CodeCell").nth(2)
-    wanted = f"step 5 stored {9 * 8 / 8**0.5:.3f}"
-    for _ in range(30):  # until the kernel has heard of both widgets
+    program = page.locator(".fw-program")
+    program.locator(".fw-transport input").focus()
+    page.keyboard.press("ArrowLeft")
+    words = program.locator(".fw-step").inner_text()
+    assert words == "Token 6 of 7 · line 2, “(x)”"
+    program.get_by_role("checkbox", name="Writes off").press("Space")
+    assert program.locator(".fw-film").nth(1).is_visible()
+
+    last = page.locator(".jp-CodeCell").nth(3)
+    wanted = f"step 5 stored {9 * 8 / 8**0.5:.3f} token 6 off True"
+    for _ in range(30):  # until the kernel has heard of all widgets
         last.locator(".cm-content").click()
         page.keyboard.press("Control+Enter")
         page.wait_for_timeout(1000)

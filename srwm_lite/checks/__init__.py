@@ -15,7 +15,13 @@ from srwm_lite.checks import (  # noqa: F401  (they register their exercises)
     linear,
     memory,
     parallel,
+    programs,
+    recurrent,
+    recurrent_matrix,
+    self_reference,
     sequences,
+    state,
+    text,
 )
 from srwm_lite.checks.exercise import Exercise, Function, register, registry
 from srwm_lite.checks.judge import verdict

@@ -10,14 +10,23 @@ from torch import Generator, Tensor
 Function = Callable[..., Any]
 Sizes = Mapping[str, int]
 
-SIZES: tuple[Sizes, ...] = (
-    {"B": 2, "T": 5, "H": 3, "K": 4, "V": 4, "M": 6},
-    {"B": 3, "T": 4, "H": 2, "K": 3, "V": 5, "M": 2},
-    {"B": 2, "T": 3, "H": 2, "K": 5, "V": 2, "M": 5},
-    {"B": 1, "T": 1, "H": 1, "K": 2, "V": 3, "M": 3},
+
+def _with_rows(sizes: dict[str, int]) -> Sizes:
+    """Add R, the rows of a self-referential matrix."""
+    return {**sizes, "R": sizes["V"] + 2 * sizes["K"] + 4}
+
+
+SIZES: tuple[Sizes, ...] = tuple(
+    _with_rows(dict(zip("BTHKVM", sizes, strict=True)))
+    for sizes in (
+        (2, 5, 3, 4, 4, 6),
+        (3, 4, 2, 3, 5, 2),
+        (2, 3, 2, 5, 2, 5),
+        (1, 1, 1, 2, 3, 3),
+    )
 )
 SMALL = tuple(
-    {"B": B, "T": T, "H": 1, "K": 2, "V": V, "M": 1}
+    _with_rows({"B": B, "T": T, "H": 1, "K": 2, "V": V, "M": 1})
     for B, T, V in itertools.product((1, 2), (1, 2, 3), (2, 3))
 )
 RANGES = {
@@ -26,6 +35,7 @@ RANGES = {
     "strength": " from 0 to 1",
     "unit": ", of length one",
     "number": ", a whole number from 1 to 3",
+    "counts": ", whole numbers, the first not zero",
 }
 
 
@@ -82,7 +92,8 @@ class Tensors(NamedTuple):
             return int(torch.randint(1, 4, (), generator=generator))
         if self.kind == "unit":
             return x / x.norm(dim=-1, keepdim=True)
-        return {"": x, "positive": x.exp(), "strength": x.sigmoid()}[self.kind]
+        kinds = {"": x, "positive": x.exp(), "strength": x.sigmoid()}
+        return kinds.get(self.kind, _counts(x.exp().floor()))
 
     def draw_small(self, sizes: Sizes, generator: Generator) -> Any:
         """Draw one of small whole numbers, to be followed by hand."""
@@ -91,11 +102,18 @@ class Tensors(NamedTuple):
         shape = self.shape(sizes)
         if self.kind == "strength":
             return torch.randint(1, 4, shape, generator=generator).double() / 4
+        if self.kind == "counts":
+            return _counts(torch.randint(4, shape, generator=generator).double())
         if self.kind == "unit":
             places = torch.randint(shape[-1], shape[:-1], generator=generator)
             return torch.eye(shape[-1], dtype=torch.float64)[places]
         low = 1 if self.kind == "positive" else -2
         return torch.randint(low, 4, shape, generator=generator).double()
+
+
+def _counts(x: Tensor) -> Tensor:
+    first = torch.arange(x.shape[-1]) == 0 if x.dim() else torch.ones(())
+    return x + first
 
 
 class Exercise(NamedTuple):
@@ -159,8 +177,8 @@ def register(
         Takes the inputs in their order; returns the output, or a tuple of them.
     inputs, outputs : mapping from name to str
         Shapes in the letters of the book, ``"T K"``, ``""`` for a scalar. After it may
-        stand ``positive``, ``strength`` (0 to 1), ``unit`` (length one) or, alone,
-        ``number`` (a Python int from 1 to 3).
+        stand ``positive``, ``strength`` (0 to 1), ``unit`` (length one), ``counts``
+        (whole numbers) or, alone, ``number`` (a Python int from 1 to 3).
     mistakes : sequence of (name, hint, function)
 
     Raises

@@ -7,7 +7,8 @@ Tests     tests/test_plots.py
 from srwm_lite.plots.graphs import bars, curves, spectrum
 from srwm_lite.plots.heatmaps import film_strip, matrices, matrix
 from srwm_lite.plots.look import axes, style
-from srwm_lite.plots.output import glue, show
+from srwm_lite.plots.output import glue, glue_all, show
+from srwm_lite.plots.trees import describe_tree, tree
 from srwm_lite.plots.words import (
     describe_bars,
     describe_curves,
@@ -27,11 +28,14 @@ __all__ = [
     "describe_matrices",
     "describe_matrix",
     "describe_spectrum",
+    "describe_tree",
     "film_strip",
     "glue",
+    "glue_all",
     "matrices",
     "matrix",
     "show",
     "spectrum",
     "style",
+    "tree",
 ]

@@ -1,6 +1,6 @@
 """Read what ``benchmarks/gpu.py`` measured, if it has ever met a GPU.
 
-Chapter   chapters/07_kernels.ipynb
+Chapter   chapters/11_kernels.ipynb
 Tests     tests/test_gpu_bench.py
 """
 
@@ -29,18 +29,20 @@ def table(folder: Path = RESULTS) -> str:
 def device(result: dict[str, Any]) -> str:
     """Return the measurements of one device: times, and how far the floor is."""
     names = list(dict.fromkeys(n for row in result["rows"] for n in row["ms"]))
-    heads = ["D", "B H", "T", "pass", "floor", *names, "kernel / floor"]
+    heads = ["rule", "D", "B H", "T", "pass", "floor", *names, "kernel / floor"]
+    widths = [15, *[10] * (len(heads) - 1)]
     lines = [
         f"{result['device']}, {result['date']}, commit {result['commit']}, "
         + ", ".join(f"{k} {v}" for k, v in result["versions"].items()),
         f"copy {result['copy_gb_s']:.0f} GB/s, float32 product "
         f"{result['product_tflop_s']:.1f} TFLOP/s; times in ms, medians",
-        "  ".join(f"{head:>10}" for head in heads),
+        "  ".join(f"{head:>{w}}" for w, head in zip(widths, heads, strict=True)),
     ]
     for row in result["rows"]:
         ms = [row["ms"].get(name) for name in names]
         share = row["ms"]["cuda"] / row["floor_ms"] if "cuda" in row["ms"] else None
         cells = [
+            row["rule"],
             row["D"],
             row["BH"],
             row["T"],
@@ -49,7 +51,8 @@ def device(result: dict[str, Any]) -> str:
             *ms,
             share,
         ]
-        lines.append("  ".join(f"{_cell(x):>10}" for x in cells))
+        line = (f"{_cell(x):>{w}}" for w, x in zip(widths, cells, strict=True))
+        lines.append("  ".join(line))
     return "\n".join(lines)
 
 

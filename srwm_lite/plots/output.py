@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 import sys
 from typing import Any
 
@@ -62,6 +63,15 @@ def glue(name: str, value: Any) -> None:
     prefix = "application/papermill.record/"
     book = {"scrapbook": {"name": name, "mime_prefix": prefix}}
     _display({f"{prefix}text/plain": repr(value)}, book)
+
+
+def glue_all(prefix: str, **values: Any) -> None:
+    """Keep several numbers: ``glue_all("lm", no_writes=2)`` keeps ``lm-no-writes``.
+
+    All that is no letter or digit becomes a hyphen, so labels of a figure may be names.
+    """
+    for name, value in values.items():
+        glue("-".join(re.findall(r"[^\W_]+", f"{prefix} {name}")), value)
 
 
 def _display(data: dict[str, str], metadata: dict[str, Any]) -> None:

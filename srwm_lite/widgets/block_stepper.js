@@ -8,45 +8,25 @@ import {
 } from "./block_history.js";
 import { cellsView, sourceView, threadsView, timeLine } from "./block_view.js";
 import { skin } from "./colours.js";
-import { button, field, follow, h, icon, range, select, voice } from "./dom.js";
+import { field, h, select } from "./dom.js";
+import { Clock, stage, transport } from "./transport.js";
 
-const PACES = [0.5, 1, 2, 5, 10];
+const NAMES_OF_MOVES = { back: "Back", forward: "Forward", step: "Request" };
 const UNITS = [
   ["instruction", "instruction"],
   ["line", "line"],
   ["barrier", "barrier"],
 ];
 
-class Clock {
+class BlockClock extends Clock {
   constructor(model, film) {
-    this.model = model;
-    this.film = film;
-    this.steps = unpackSteps(film);
-    this.last = this.steps.length - 1;
-    this.unit = "instruction";
-    this.pace = 2;
-    this.thread = null;
-    this.cell = null;
-    this.timer = null;
-    this.spoken = voice();
-    this.changed = () => {};
-  }
-
-  get at() {
-    return Math.min(Math.max(this.model.get("step"), 0), this.last);
+    const steps = unpackSteps(film);
+    super(model, steps.length - 1, 2);
+    Object.assign(this, { film, steps, unit: "instruction", thread: null, cell: null });
   }
 
   get step() {
     return this.steps[this.at];
-  }
-
-  get playing() {
-    return this.timer !== null;
-  }
-
-  go(n) {
-    this.model.set("step", Math.min(Math.max(n, 0), this.last));
-    this.model.save_changes();
   }
 
   move(way) {
@@ -71,77 +51,25 @@ class Clock {
     return cellWords(this.film, this.steps, this.at, ...this.cell);
   }
 
-  speak() {
+  words() {
     const race = raceWords(this.film, this.step);
-    this.spoken.speak(`${this.text()}. ${race.startsWith("Race") ? race : ""}`);
-  }
-
-  play() {
-    if (this.at >= this.last) this.go(0);
-    this.spoken.hush();
-    this.timer = setInterval(() => {
-      this.move(1);
-      if (this.at >= this.last) this.pause();
-    }, 1000 / this.pace);
-    this.changed();
-  }
-
-  pause() {
-    if (!this.playing) return;
-    clearInterval(this.timer);
-    this.timer = null;
-    this.changed();
-    this.speak();
+    return `${this.text()}. ${race.startsWith("Race") ? race : ""}`;
   }
 }
 
 function controls(clock) {
-  const play = button("", () => (clock.playing ? clock.pause() : clock.play()), {
-    class: "fw-main fw-play",
-  });
-  const back = button(icon("back"), () => clock.move(-1), { "aria-label": "Back" });
-  const forward = button(icon("forward"), () => clock.move(1), {
-    "aria-label": "Forward",
-  });
-  const scrub = range(0, clock.last, 1, clock.at, (n) => clock.go(n));
   const unit = select(UNITS, (name) => {
     clock.unit = name;
   });
-  const pace = select(
-    PACES.map((s) => [s, `${s} / s`]),
-    (s) => {
-      clock.pace = Number(s);
-      if (!clock.playing) return;
-      clearInterval(clock.timer);
-      clock.play();
-    },
-  );
-  pace.value = String(clock.pace);
-  const caption = h("p", { class: "fw-step" });
   const race = h("p", { class: "fw-race" });
-  const node = h(
-    "div",
-    { class: "fw-transport" },
-    h("div", { class: "fw-buttons" }, back, play, forward),
-    h("div", { class: "fw-choices" }, field("Step by", unit), field("Speed", pace)),
-    h("div", { class: "fw-scrub" }, field("Request", scrub)),
-    caption,
-    race,
-  );
-  const draw = (at) => {
-    play.replaceChildren(
-      icon(clock.playing ? "pause" : "play"),
-      clock.playing ? "Pause" : "Play",
-    );
-    scrub.value = String(at);
-    scrub.setAttribute("aria-valuetext", clock.text());
-    back.disabled = at === 0;
-    forward.disabled = at === clock.last;
-    caption.textContent = clock.text();
+  const parts = { choices: [field("Step by", unit)], more: [race] };
+  const bar = transport(clock, NAMES_OF_MOVES, parts);
+  const draw = () => {
+    bar.draw();
     race.textContent = raceWords(clock.film, clock.step);
     race.toggleAttribute("data-race", race.textContent.startsWith("Race"));
   };
-  return { node, draw };
+  return { node: bar.node, draw };
 }
 
 function key() {
@@ -186,7 +114,7 @@ function choices(model, film, clock) {
 
 function render({ model, el }) {
   const film = model.get("film");
-  const clock = new Clock(model, film);
+  const clock = new BlockClock(model, film);
   const bar = controls(clock);
   const choose = choices(model, film, clock);
   const source = sourceView(film);
@@ -220,7 +148,7 @@ function render({ model, el }) {
   const redraw = () => {
     const [colours, at] = [skin(root), clock.at];
     colours.soft = getComputedStyle(root).getPropertyValue("--fw-soft").trim();
-    bar.draw(at);
+    bar.draw();
     choose.draw();
     readout.textContent = clock.cellText();
     arrays.forEach((view) => {
@@ -230,21 +158,7 @@ function render({ model, el }) {
     for (const view of [...views, ...arrays.filter(shown)])
       view.draw(colours, clock.step, at);
   };
-  clock.changed = redraw;
-  const onStep = () => {
-    redraw();
-    if (!clock.playing) clock.speak();
-  };
-  el.append(root);
-  model.on("change:step", onStep);
-  model.on("change:array", redraw);
-  const stop = follow(root, redraw);
-  return () => {
-    clearInterval(clock.timer);
-    stop();
-    model.off("change:step", onStep);
-    model.off("change:array", redraw);
-  };
+  return stage({ model, el }, clock, root, redraw, ["array"]);
 }
 
 export default { render };

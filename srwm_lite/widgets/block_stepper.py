@@ -1,8 +1,8 @@
 """One block of a CUDA kernel, request by request, as the emulator saw it.
 
-Chapter   chapters/07_kernels.ipynb
+Chapter   chapters/11_kernels.ipynb
 Module    block_stepper.js and the modules it imports
-Tests     tests/test_block_stepper.py, tests/test_stepper_browser.py
+Tests     tests/test_block_stepper.py, tests/test_block_stepper_browser.py
 """
 
 import math
@@ -54,7 +54,7 @@ class BlockStepper(HouseWidget):
     """
 
     _esm = module("block_stepper")
-    _css = style("house", "block_stepper")
+    _css = style("house", "transport", "block_stepper")
 
     film = traitlets.Dict().tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)

@@ -57,6 +57,8 @@ const ICONS = {
   pause: "M4 2.5h3v11H4zM9 2.5h3v11H9z",
   back: "M11 2.5v11L4 8zM3 2.5h1.6v11H3z",
   forward: "M5 2.5v11L12 8zM11.4 2.5H13v11h-1.6z",
+  before: "M8.5 2.5v11L2 8zM14.5 2.5v11L8 8z",
+  after: "M1.5 2.5v11L8 8zM7.5 2.5v11L14 8z",
 };
 
 export function icon(name) {

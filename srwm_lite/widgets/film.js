@@ -1,8 +1,8 @@
 // A film of fast weights: unpack the frames, and ask them questions.
 
-const KINDS = { float32: Float32Array, int8: Int8Array };
+const KINDS = { float32: Float32Array, int16: Int16Array, int8: Int8Array };
 
-function unpack(view, { kind, shape, offset }) {
+export function unpack(view, { kind, shape, offset }) {
   const size = shape.reduce((a, b) => a * b, 1);
   const Kind = KINDS[kind];
   const start = view.byteOffset + offset;

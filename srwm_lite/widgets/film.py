@@ -186,26 +186,33 @@ def frames(one: Reel) -> dict[str, NDArray[Any]]:
     return {"W": codes, "scales": scales}
 
 
+class Row:
+    """Arrays in one row of bytes, equal ones once."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self._known: dict[tuple[str, bytes], int] = {}
+
+    def add(self, x: NDArray[Any]) -> dict[str, Any]:
+        """Append an array; return what it is and where it lies."""
+        kind, raw = x.dtype.name, x.tobytes()
+        offset = self._known.setdefault((kind, raw), len(self.data))
+        if offset == len(self.data):
+            self.data += raw + b"\0" * (-len(raw) % 4)
+        return {"kind": kind, "shape": list(x.shape), "offset": offset}
+
+
 def pack(reels: Sequence[Reel]) -> tuple[bytes, list[dict[str, Any]]]:
-    """Return all arrays in one row of bytes (equal ones once) and where they lie."""
-    data, known, described = bytearray(), {}, []
+    """Return all arrays in one row of bytes and where they lie."""
+    row, described = Row(), []
     write_scale = max(one.write_scale for one in reels)
     scale = max(one.scale for one in reels)
     if write_scale > 0.35 * scale:
         write_scale = scale = max(write_scale, scale)
     for one in reels:
-        arrays: dict[str, dict[str, Any]] = {}
         measures = {"norm": one.norm, "sigma": one.sigma}
-        for name, x in {**frames(one), **one.vectors, **measures}.items():
-            raw = x.tobytes()
-            if (x.dtype.name, raw) not in known:
-                known[x.dtype.name, raw] = len(data)
-                data += raw + b"\0" * (-len(raw) % 4)
-            arrays[name] = {
-                "kind": x.dtype.name,
-                "shape": list(x.shape),
-                "offset": known[x.dtype.name, raw],
-            }
+        whole = {**frames(one), **one.vectors, **measures}
+        arrays = {name: row.add(x) for name, x in whole.items()}
         described.append(
             {
                 "title": one.title,
@@ -221,4 +228,4 @@ def pack(reels: Sequence[Reel]) -> tuple[bytes, list[dict[str, Any]]]:
                 "arrays": arrays,
             }
         )
-    return bytes(data), described
+    return bytes(row.data), described

@@ -1,33 +1,24 @@
 // The clock and the question of all films: the step, the key asked with, the cell.
 import { scaleOf } from "./chart.js";
-import { say, voice } from "./dom.js";
+import { lessMotion, say } from "./dom.js";
 import { largest } from "./film.js";
 import { cellText } from "./film_view.js";
+import { Clock } from "./transport.js";
 
-export class Player {
+export class Player extends Clock {
   constructor(model, films) {
-    this.model = model;
+    const { T } = films[0];
+    super(model, T, lessMotion() ? 1 : T > 40 ? 10 : 2);
     this.films = films;
-    this.T = films[0].T;
+    this.T = T;
     this.asked = "now";
     this.cell = null;
     this.hint = "W after the step. Point at a cell, or use the arrow keys.";
     this.scale = scaleOf(films);
-    this.timer = null;
-    this.spoken = voice();
   }
 
   get step() {
-    return Math.min(Math.max(this.model.get("step"), 0), this.T);
-  }
-
-  get playing() {
-    return this.timer !== null;
-  }
-
-  go(t) {
-    this.model.set("step", Math.min(Math.max(t, 0), this.T));
-    this.model.save_changes();
+    return this.at;
   }
 
   ask(asked) {
@@ -63,7 +54,7 @@ export class Player {
     return [Number(this.asked) || Math.max(this.step, 1)].filter((t) => t <= T);
   }
 
-  stepText() {
+  text() {
     const [t, film] = [this.step, this.films[0]];
     const label = t && film.labels[t - 1] ? ` · ${film.labels[t - 1]}` : "";
     const beta =
@@ -76,33 +67,10 @@ export class Player {
     ].join(" · ");
   }
 
-  play(speed) {
-    this.pause();
-    if (this.step >= this.T) this.go(0);
-    this.spoken.hush();
-    this.timer = setInterval(() => {
-      this.go(this.step + 1);
-      if (this.step >= this.T) this.pause();
-    }, 1000 / speed);
-    this.changed();
-  }
-
-  pause() {
-    if (!this.playing) return;
-    clearInterval(this.timer);
-    this.timer = null;
-    this.changed();
-    this.speakStep();
-  }
-
-  speakStep() {
-    this.spoken.speak(
-      [
-        this.stepText(),
-        ...this.views.map(
-          (view, i) => `${this.films[i].title}: ${view.text(this.step)}`,
-        ),
-      ].join(". "),
+  words() {
+    const said = this.views.map(
+      (view, i) => `${this.films[i].title}: ${view.text(this.step)}`,
     );
+    return [this.text(), ...said].join(". ");
   }
 }

@@ -1,20 +1,11 @@
 // The film of a fast weight matrix: one clock for all films, and one question.
-import {
-  button,
-  field,
-  follow,
-  h,
-  icon,
-  lessMotion,
-  range,
-  say,
-  select,
-} from "./dom.js";
+import { field, h, say, select } from "./dom.js";
 import { decode, distinctKeys } from "./film.js";
 import { filmView } from "./film_view.js";
 import { Player } from "./player.js";
+import { stage, transport } from "./transport.js";
 
-const SPEEDS = [0.5, 1, 2, 5, 10, 20];
+const NAMES = { back: "One step back", forward: "One step forward", step: "Step" };
 
 function keyChoices(film) {
   const steps = distinctKeys(film).map(({ steps: [first, ...rest] }) => {
@@ -26,51 +17,6 @@ function keyChoices(film) {
   });
   const query = film.q ? [["query", "the query of this step"]] : [];
   return [["now", "the key of this step"], ...query, ...steps];
-}
-
-function transport(player) {
-  let speed = lessMotion() ? 1 : player.T > 40 ? 10 : 2;
-  const play = button(
-    "",
-    () => (player.playing ? player.pause() : player.play(speed)),
-    { class: "fw-main fw-play" },
-  );
-  const back = button(icon("back"), () => player.go(player.step - 1), {
-    "aria-label": "One step back",
-  });
-  const forward = button(icon("forward"), () => player.go(player.step + 1), {
-    "aria-label": "One step forward",
-  });
-  const scrub = range(0, player.T, 1, player.step, (t) => player.go(t));
-  const pace = select(
-    SPEEDS.map((s) => [s, `${s} / s`]),
-    (s) => {
-      speed = Number(s);
-      if (player.playing) player.play(speed);
-    },
-  );
-  pace.value = String(speed);
-  const caption = h("p", { class: "fw-step" });
-  const node = h(
-    "div",
-    { class: "fw-transport" },
-    h("div", { class: "fw-buttons" }, back, play, forward),
-    h("div", { class: "fw-scrub" }, field("Step", scrub)),
-    field("Speed", pace),
-    caption,
-  );
-  const draw = () => {
-    play.replaceChildren(
-      icon(player.playing ? "pause" : "play"),
-      player.playing ? "Pause" : "Play",
-    );
-    scrub.value = String(player.step);
-    scrub.setAttribute("aria-valuetext", player.stepText());
-    back.disabled = player.step === 0;
-    forward.disabled = player.step === player.T;
-    caption.textContent = player.stepText();
-  };
-  return { node, draw };
 }
 
 function legend({ films, scale }) {
@@ -130,7 +76,7 @@ function render({ model, el }) {
   const films = decode(model.get("films"), model.get("data"));
   const player = new Player(model, films);
   player.views = films.map((film) => filmView(film, player));
-  const bar = transport(player);
+  const bar = transport(player, NAMES);
   const ask = question(player);
   const row = (kind, nodes) =>
     h("div", { class: `fw-row ${kind}`, "data-films": films.length }, ...nodes);
@@ -165,19 +111,7 @@ function render({ model, el }) {
     ask?.draw();
     player.views.forEach((view) => view.draw(root, player.step));
   };
-  player.changed = redraw;
-  const onStep = () => {
-    redraw();
-    if (!player.playing) player.speakStep();
-  };
-  el.append(root);
-  model.on("change:step", onStep);
-  const stop = follow(root, redraw);
-  return () => {
-    player.pause();
-    stop();
-    model.off("change:step", onStep);
-  };
+  return stage({ model, el }, player, root, redraw);
 }
 
 export default { render };

@@ -57,7 +57,7 @@ class WeightPlayer(HouseWidget):
     """
 
     _esm = module("weight_player")
-    _css = style("house", "weight_player")
+    _css = style("house", "transport", "weight_player")
 
     data = traitlets.Bytes(b"").tag(sync=True)
     films = traitlets.List(traitlets.Dict()).tag(sync=True)

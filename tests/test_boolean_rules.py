@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from srwm_lite.boolean_rules import RULES, BooleanRules
+from srwm_lite.scores import IGNORED
+
+MEANING = {
+    "AND": lambda a, b: a and b,
+    "OR": lambda a, b: a or b,
+    "XOR": lambda a, b: a != b,
+    "NAND": lambda a, b: not (a and b),
+}
+
+
+def test_the_tables_are_the_functions():
+    for name, answers in RULES.items():
+        inputs = [(0, 0), (0, 1), (1, 0), (1, 1)]
+        assert [int(MEANING[name](a, b)) for a, b in inputs] == list(answers)
+
+
+def test_every_sequence_follows_one_of_the_rules():
+    x, target = BooleanRules().sample(200, torch.Generator().manual_seed(0))
+    assert x.shape == (200, 5, 7)
+    assert (target[:, :-1] == IGNORED).all()
+    a, b, answer = (x[:, :, i : i + 2].argmax(dim=-1) for i in (0, 2, 4))
+    seen = set()
+    for i in range(200):
+        shown = {(int(a[i, t]), int(b[i, t])): int(answer[i, t]) for t in range(4)}
+        table = tuple(shown[pair] for pair in ((0, 0), (0, 1), (1, 0), (1, 1)))
+        seen.add(table)
+        assert int(target[i, 4]) == shown[int(a[i, 4]), int(b[i, 4])]
+    assert seen == set(RULES.values())
+
+
+def test_the_question_hides_the_answer():
+    x, _ = BooleanRules().sample(50)
+    assert (x[:, :4, 6] == 0).all()
+    assert (x[:, :4, :6].sum(dim=-1) == 3).all()
+    assert x[:, 4, 4:].tolist() == [[0, 0, 1]] * 50
+    assert (x[:, 4, :4].sum(dim=-1) == 2).all()
+
+
+def test_the_ceiling_is_what_counting_finds():
+    assert BooleanRules().ceiling == 11 / 16
+    x, target = BooleanRules().sample(40_000, torch.Generator().manual_seed(0))
+    asked = x[:, 4, 1].long() * 2 + x[:, 4, 3].long()
+    best = 0
+    for pair in range(4):
+        answers = target[asked == pair, 4]
+        best += max((answers == 0).sum(), (answers == 1).sum()).item()
+    assert best / len(target) == pytest.approx(11 / 16, abs=0.01)
+
+
+def test_the_same_generator_draws_the_same():
+    a, b = (BooleanRules().sample(3, torch.Generator().manual_seed(5)) for _ in "ab")
+    assert torch.equal(a[0], b[0])
+    assert torch.equal(a[1], b[1])
