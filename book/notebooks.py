@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "SRWM_LITE_PROGRESS": "0",
     "PYTHONWARNINGS": "ignore:Plain torch computes",  # no compiler: not an error
 }
-SECONDS, MEGABYTES, BOOK_SECONDS = 60, 1500, 720
+SECONDS, MEGABYTES, BOOK_SECONDS = 60, 1500, 960
 
 DROPPED = re.compile(r"image/|application/(pdf|vnd\.jupyter\.widget-view)")
 KEPT_METADATA = ("tags", "mystnb")
