@@ -36,8 +36,10 @@ def violations(page):
 @every_page
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_page_is_accessible(watched, site, name, theme):
-    page = watched(color_scheme=theme).open(f"{site}/{name}")
+    still = watched(color_scheme=theme, reduced_motion="reduce")  # no half-faded colours
+    page = still.open(f"{site}/{name}")
     assert page.evaluate("document.documentElement.dataset.theme") == theme
+    page.wait_for_function("() => document.getAnimations().length === 0")
     assert violations(page) == []
 
 
