@@ -1,5 +1,3 @@
-from functools import partial
-
 import pytest
 import torch
 
@@ -8,13 +6,14 @@ from srwm_lite.delta_rule import DeltaNet
 from srwm_lite.few_shot import (
     FewShot,
     FewShotNet,
-    conv_stem,
     few_shot_accuracy,
     few_shot_loss,
-    mlp_stem,
+    metric_loss,
+    prototype_logits,
     repeated,
 )
 from srwm_lite.srwm import SRWM
+from srwm_lite.stems import mlp_stem
 
 
 def numbered(C=7, N=4, size=2):
@@ -64,6 +63,7 @@ def test_a_stream_shows_what_its_labels_say():
 def test_queries_do_not_hear_of_each_other(layer):
     torch.manual_seed(0)
     net = FewShotNet(mlp_stem(2, 8, 8), 8, 3, d_model=8, layer=layer, num_heads=2)
+    net.eval()
     support, labels, queries, _ = FewShot(numbered(), ways=3).sample(4, generator())
     y = net(support, labels, queries)
     assert y.shape == (4, 5, 3)
@@ -73,7 +73,7 @@ def test_queries_do_not_hear_of_each_other(layer):
 
 def test_labels_come_one_step_late():
     torch.manual_seed(0)
-    net = FewShotNet(mlp_stem(2, 8, 8), 8, 3, d_model=8, layer=SRWM, num_heads=2)
+    net = FewShotNet(mlp_stem(2, 8, 8), 8, 3, d_model=8, layer=SRWM, num_heads=2).eval()
     images, labels = FewShot(numbered(), ways=3).stream(2, 6, generator())
     y = net.late(images, labels)
     labels[:, 3] = (labels[:, 3] + 1) % 3
@@ -102,13 +102,41 @@ def test_loss_and_accuracy_look_at_the_queries():
     assert few_shot_loss(perfect, *episode) < 1e-6
 
 
-@pytest.mark.parametrize(
-    "stem", [mlp_stem, conv_stem, partial(conv_stem, channels=3)], ids=str
-)
-def test_stems_see_every_picture_by_itself(stem):
-    net, x = stem(9, 6), torch.rand(5, 9, 9)
-    assert net(x).shape == (5, 6)
-    torch.testing.assert_close(net(x)[2:3], net(x[2:3]))
+def test_a_reminder_shows_the_last_picture_again():
+    torch.manual_seed(0)
+    sizes = {"d_model": 8, "layer": SRWM, "num_heads": 2}
+    net = FewShotNet(mlp_stem(2, 8, 8), 8, 3, reminder=True, **sizes).eval()
+    net.mixer.embed.weight.data[:, :8] = 0  # deaf to the present picture
+    images, labels = FewShot(numbered(), ways=3).stream(2, 6, generator())
+    y = net.late(images, labels)
+    images[:, 3] = 1 - images[:, 3]
+    changed = net.late(images, labels)
+    torch.testing.assert_close(changed[:, :4], y[:, :4])
+    assert not torch.equal(changed[:, 4:], y[:, 4:])
+    assert net(images[:, :3], labels[:, :3], images[:, 3:]).shape == (2, 3, 3)
+
+
+def test_prototypes_are_the_means_of_their_classes():
+    shown = torch.tensor([[[0.0, 0], [2, 0], [0, 4], [0, 8]]])
+    labels = torch.tensor([[1, 1, 0, 0]])
+    y = prototype_logits(shown, labels, torch.tensor([[[1.0, 0], [0, 6]]]), ways=2)
+    far = -37 / 2**0.5
+    torch.testing.assert_close(y, torch.tensor([[[far, 0], [0, far]]]))
+
+
+def test_the_lesson_of_the_stem_reaches_the_stem_alone():
+    torch.manual_seed(0)
+    net = FewShotNet(mlp_stem(2, 8, 8), 8, 3, d_model=8, layer=SRWM, num_heads=2)
+    episode = FewShot(numbered(), ways=3).sample(4, generator())
+    first = few_shot_loss(net, *episode)
+    both = few_shot_loss(net, *episode, metric=2.0)
+    shown, asked = net.see_all(episode.support, episode.queries)
+    lesson = metric_loss(shown, episode.labels, asked, episode.targets)
+    torch.testing.assert_close(both, first + 2 * lesson)
+    assert lesson > 0
+    lesson.backward()
+    assert all(p.grad is None for p in net.mixer.parameters())
+    assert all(p.grad is not None for p in net.stem.parameters())
 
 
 def test_states_of_every_kind_are_repeated():

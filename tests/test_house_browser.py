@@ -36,7 +36,9 @@ def violations(page):
 @every_page
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_page_is_accessible(watched, site, name, theme):
-    still = watched(color_scheme=theme, reduced_motion="reduce")  # no half-faded colours
+    still = watched(
+        color_scheme=theme, reduced_motion="reduce"
+    )  # no half-faded colours
     page = still.open(f"{site}/{name}")
     assert page.evaluate("document.documentElement.dataset.theme") == theme
     page.wait_for_function("() => document.getAnimations().length === 0")
