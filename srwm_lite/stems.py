@@ -10,8 +10,7 @@ Shapes    n pictures, h = w = size pixels, F features.
 Both stems begin and end with a batch norm without parameters. The first puts the ink on
 a common scale. The last takes away what all pictures share: without it two pictures
 have nearly the same features, and a memory that compares them has nothing to go by.
-While
-training, its mean is that of the batch; in evaluation it is a constant, and every
+While training, its mean is that of the batch; in evaluation it is a constant, and every
 picture is seen by itself.
 """
 
