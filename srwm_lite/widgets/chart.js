@@ -2,11 +2,11 @@
 import { say } from "./dom.js";
 import { drawMatrix, pen } from "./draw.js";
 
-const TOP = 12;
-const FOOT = 20;
+export const TOP = 12;
+export const FOOT = 20;
 
 /** Where the time axis lies; the first frame is t = 0. */
-function frame(canvas, T) {
+export function frame(canvas, T) {
   const [left, right] = [44, 18];
   const width = canvas.getBoundingClientRect().width - left - right;
   return { left, right, width, x: (t) => left + (T ? (width * t) / T : 0) };
@@ -34,7 +34,7 @@ export function scaleOf(films) {
   return { log, tall, top, low, at };
 }
 
-function drawLine(ctx, area, y, values, step, size) {
+export function drawLine(ctx, area, y, values, step, size) {
   ctx.beginPath();
   let drawing = false;
   for (let t = 0; t < values.length / step; t++) {
@@ -51,7 +51,7 @@ function drawLine(ctx, area, y, values, step, size) {
   ctx.stroke();
 }
 
-function drawAxes(ctx, skin, area, scale, T, bottom) {
+export function drawAxes(ctx, skin, area, scale, T, bottom) {
   ctx.strokeStyle = skin.line;
   ctx.lineWidth = 1;
   ctx.beginPath();
@@ -119,7 +119,7 @@ export function drawChart(canvas, skin, film, t, scale, asked) {
   if (Number.isFinite(norm[t])) drawDot(ctx, skin, area.x(t), y(norm[t]));
 }
 
-function drawDot(ctx, skin, x, y) {
+export function drawDot(ctx, skin, x, y) {
   ctx.beginPath();
   ctx.arc(x, y, 4.5, 0, 2 * Math.PI);
   ctx.fill();

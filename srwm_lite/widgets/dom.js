@@ -59,6 +59,7 @@ const ICONS = {
   forward: "M5 2.5v11L12 8zM11.4 2.5H13v11h-1.6z",
   before: "M8.5 2.5v11L2 8zM14.5 2.5v11L8 8z",
   after: "M1.5 2.5v11L8 8zM7.5 2.5v11L14 8z",
+  lock: "M4 7V5a4 4 0 0 1 8 0v2h1v7H3V7zM6 7h4V5a2 2 0 0 0-4 0z",
 };
 
 export function icon(name) {

@@ -167,14 +167,14 @@ export function drawBars(
   canvas,
   skin,
   values,
-  { wanted, scale, names, rising, height = 116 },
+  { wanted, scale, names, rising, height = 116, label = "answer" },
 ) {
   const { ctx, width } = pen(canvas, () => height);
-  const figures = width / values.length >= 30;
+  const figures = (width - (rising ? 0 : 52)) / values.length >= 30;
   const left = figures && !rising ? 52 : 0;
   const per = Math.min((width - left) / values.length, 46);
   const roof = rising ? 16 : 4;
-  const floor = height - (left ? 36 : 18);
+  const floor = height - (left ? 36 : names.length ? 18 : 2);
   const mid = rising ? floor : (floor + roof) / 2;
   const tall = (x) => Math.max(-1, Math.min(1, (x || 0) / scale)) * (mid - roof);
   values.forEach((x, i) => {
@@ -211,7 +211,7 @@ export function drawBars(
   );
   if (!left) return;
   ctx.textAlign = "left";
-  ctx.fillText("answer", 0, height - 4);
+  ctx.fillText(label, 0, height - 4);
   ctx.fillStyle = skin.muted;
   ctx.fillText("row", 0, floor + 14);
 }
