@@ -18,7 +18,9 @@ POINTS = 24
 CHUNK = 2048  # drawings rendered at once: bounds the memory
 
 
-def characters(count: int, generator: Generator | None = None) -> Tensor:
+def characters(
+    count: int, generator: Generator | None = None, *, straight: bool = False
+) -> Tensor:
     """Invent characters of two to four strokes, each a cubic Bézier curve.
 
     A stroke begins at a random place or where an earlier one passes, and goes on in a
@@ -29,6 +31,8 @@ def characters(count: int, generator: Generator | None = None) -> Tensor:
     count : int
         Number C of characters.
     generator : torch.Generator, optional
+    straight : bool
+        Draw every stroke as a straight line between the same ends.
 
     Returns
     -------
@@ -47,6 +51,7 @@ def characters(count: int, generator: Generator | None = None) -> Tensor:
     )
     control = torch.cat([start[:, :, None], middle + bows, end[:, :, None]], dim=2)
     control = _joined(control.clamp(0.08, 0.92), generator)
+    control = _straightened(control) if straight else control
     strokes = torch.randint(2, 5, (count, 1), generator=generator)
     absent = torch.arange(4) >= strokes
     return _centred(control.masked_fill(absent[..., None, None], torch.nan))
@@ -60,6 +65,12 @@ def _centred(control: Tensor) -> Tensor:
     scale = 0.72 / (high - low).amax(dim=-1)
     middle = (low + high)[:, None, None] / 2
     return 0.5 + (control - middle) * scale[:, None, None, None]
+
+
+def _straightened(control: Tensor) -> Tensor:
+    """Put the middle control points onto the line between the ends."""
+    s = torch.arange(4)[:, None] / 3
+    return (1 - s) * control[..., :1, :] + s * control[..., 3:, :]
 
 
 def _joined(control: Tensor, generator: Generator | None) -> Tensor:
@@ -165,7 +176,13 @@ def _render(control: Tensor, size: int, width: float) -> Tensor:
 
 
 def alphabet(
-    count: int, drawings: int = 20, size: int = 28, *, hand: float = 1.0, seed: int = 0
+    count: int,
+    drawings: int = 20,
+    size: int = 28,
+    *,
+    hand: float = 1.0,
+    straight: bool = False,
+    seed: int = 0,
 ) -> Tensor:
     """Invent `count` characters and return pictures of them by many hands.
 
@@ -177,6 +194,8 @@ def alphabet(
         Pixels of a side.
     hand : float
         How much the hands differ, see `write_by_hand`.
+    straight : bool
+        Draw straight lines, see `characters`.
     seed : int
 
     Returns
@@ -185,5 +204,5 @@ def alphabet(
         Ink is 1, paper 0.
     """
     generator = torch.Generator().manual_seed(seed)
-    control = characters(count, generator)
+    control = characters(count, generator, straight=straight)
     return render(write_by_hand(control, drawings, hand, generator), size)

@@ -68,3 +68,14 @@ def test_bad_arguments_are_named():
         alphabet(2, 0)
     with pytest.raises(ValueError, match="hand must be from 0 to 3"):
         alphabet(2, 2, hand=9)
+
+
+def test_straight_strokes_are_straight_and_begin_alike():
+    control = characters(50, torch.Generator().manual_seed(0), straight=True)
+    along = control[..., 3, :] - control[..., 0, :]
+    for i in (1, 2):
+        offset = control[..., i, :] - control[..., 0, :]
+        aside = along[..., 0] * offset[..., 1] - along[..., 1] * offset[..., 0]
+        assert aside.nan_to_num().abs().max() < 1e-6
+    bent = characters(50, torch.Generator().manual_seed(0))
+    assert torch.equal(bent.isnan(), control.isnan())

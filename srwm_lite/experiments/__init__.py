@@ -40,7 +40,15 @@ __all__ = [
     "words",
 ]
 
-NAMES = ("code_execution", "list_ops", "state_tracking", "language_model")
+NAMES = (
+    "code_execution",
+    "list_ops",
+    "state_tracking",
+    "language_model",
+    "few_shot",
+    "omniglot",
+    "task_switch",
+)
 
 
 def find(name: str) -> Experiment:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from srwm_lite.data import DataUnavailable
 from srwm_lite.experiments import NAMES, find, origin, run, table
 
 
@@ -62,7 +63,7 @@ def main(words: Sequence[str] | None = None) -> int:
             again=args.again,
             folder=args.out,
         )
-    except ValueError as error:
+    except (ValueError, DataUnavailable) as error:
         line.error(str(error))
     for setting in result["settings"]:
         print(f"\n{setting}\n\n{table(result, setting)}")

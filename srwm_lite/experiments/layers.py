@@ -20,6 +20,7 @@ from srwm_lite.recurrent_fwp import (
     DeltaRNN,
     RecurrentDeltaNet,
 )
+from srwm_lite.srwm import SRWM, FakeSR
 
 
 def deaf(layer: Layer, *sizes: int) -> nn.Module:
@@ -44,4 +45,6 @@ LAYERS: dict[str, Layer] = {
     "Delta LSTM": DeltaLSTM,
     "Delta MLP": DeltaMLP,
     "Delta Delta": DeltaDelta,
+    "SRWM": SRWM,
+    "Fake SR": FakeSR,
 }

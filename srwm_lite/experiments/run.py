@@ -9,7 +9,7 @@ on where it was.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,8 @@ def run(
     ------
     ValueError
         If a name is wrong, or the file holds runs with other settings.
+    DataUnavailable
+        If an experiment needs data that are not here and cannot be fetched.
     """
     known = _shortened(experiment.settings(preset), rates, steps)
     path = _folder(folder) / f"{file_name(experiment.name, preset, rates)}.json"
@@ -83,7 +85,9 @@ def run(
         forget(path, wanted)
     check_same(path, known, rates)
     done = {Job.of(record) for record in stored(path)}
-    for job in progress([job for job in wanted if job not in done], desc="runs"):
+    missing = [job for job in wanted if job not in done]
+    prepare([known[name] for name in dict.fromkeys(job.setting for job in missing)])
+    for job in progress(missing, desc="runs"):
         started = circumstances()
         checkpoint = job.unfinished(path)
         record = {**train(known[job.setting], job, checkpoint), **started}
@@ -91,6 +95,13 @@ def run(
         save(path, _contents(experiment, preset, known, runs))
         checkpoint.unlink(missing_ok=True)
     return load(path)
+
+
+def prepare(settings: Iterable[Setting]) -> None:
+    """See to it that the data are there, before anything is trained."""
+    for setting in settings:
+        if setting.ready is not None:
+            setting.ready()
 
 
 def _shortened(
@@ -158,10 +169,12 @@ def switches(model: nn.Module) -> dict[str, AbstractContextManager[None]]:
 
 def test(model: nn.Module, setting: Setting) -> dict[str, float]:
     """Return the numbers that the tests of a setting give."""
-    return {
-        name: round(float(evaluate(model, t.sample, t.metric, batches=t.batches)), 5)
-        for name, t in setting.tests.items()
-    }
+    found: dict[str, float] = {}
+    for name, t in setting.tests.items():
+        numbers = evaluate(model, t.sample, t.metric, batches=t.batches).reshape(-1)
+        rounded = [round(x, 5) for x in numbers.tolist()]
+        found |= zip(t.parts or [name], rounded, strict=True)
+    return found
 
 
 def _folder(folder: Path | None) -> Path:

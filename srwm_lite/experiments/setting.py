@@ -4,8 +4,8 @@ Chapters  those that show stored results, see `srwm_lite.experiments`
 Tests     tests/test_experiments.py
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -29,6 +29,8 @@ class Test:
         ``metric(model, *batch)`` returns one number.
     batches : int
         Over how many batches the number is averaged.
+    parts : sequence of str
+        Names of the numbers, if `metric` returns more than one, (n,).
     unit : str
         ``"%"`` for shares from 0 to 1, or what the number counts.
     """
@@ -39,6 +41,7 @@ class Test:
     metric: Score = sequence_accuracy
     batches: int = 10
     unit: str = "%"
+    parts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,11 @@ class Setting:
         Numbers to compare with, such as ``{"chance": 0.1}``.
     layers : mapping
         Name of each model to its layer.
+    valid : Test, optional
+        What is asked now and then in training, for the log; the first of the tests in
+        one batch if omitted, nothing if there is a `reader`.
+    ready : callable, optional
+        Called before anything is trained: raises if data are missing.
     """
 
     about: str
@@ -111,6 +119,8 @@ class Setting:
     reader: Callable[[nn.Module], Any] | None = None
     known: Mapping[str, float] = field(default_factory=dict)
     layers: Mapping[str, Layer] = field(default_factory=lambda: LAYERS)
+    valid: Test | None = None
+    ready: Callable[[], Any] | None = None
 
     def pupil(self, model: nn.Module) -> tuple[nn.Module, Sample]:
         """Return what is trained, and what draws its batches."""
@@ -121,11 +131,19 @@ class Setting:
             raise ValueError("a setting needs a sample or a reader: got neither")
         return model, self.sample
 
+    def watched(self) -> Test | None:
+        """Return what is asked now and then in training."""
+        if self.valid is not None or self.reader is not None:
+            return self.valid
+        first = next(iter(self.tests.values()), None)
+        return None if first is None else replace(first, batches=1)
+
     def told(self) -> dict[str, Any]:
         """Return the setting in words and numbers, for the file of the results."""
         asked = {
-            name: {"unit": t.unit, "batches": t.batches}
+            part: {"unit": t.unit, "batches": t.batches}
             for name, t in self.tests.items()
+            for part in t.parts or [name]
         }
         return {
             "about": self.about,

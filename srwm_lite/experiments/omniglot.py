@@ -1,0 +1,40 @@
+"""Few-shot learning on Omniglot: the test is 423 characters of other alphabets.
+
+Chapter   chapters/12_few_shot.ipynb, to come
+Tests     tests/test_experiments_pictures.py
+Sources   [1] Irie, Schlag, Csordás & Schmidhuber (2022), arXiv:2202.05780, section 4.1.
+"""
+
+from typing import Any
+
+from srwm_lite.experiments.few_shot import PAPER, TINY, setting
+from srwm_lite.experiments.pictures import Pictures
+from srwm_lite.experiments.setting import Experiment, Settings
+
+ABOUT = "Omniglot, 1028 characters and their turns to train, 423 to test"
+
+
+def quick() -> Settings:
+    """Return small pictures, in seconds, to see that all runs."""
+    small: Any = {"steps": 3, "batch": 2, "tested": 4, "frame": TINY}
+    return {"1 shot": setting(Pictures("omniglot", 7), ABOUT, **small)}
+
+
+def laptop() -> Settings:
+    """Return what is stored: an hour on a core."""
+    return {"5-way 1-shot": setting(Pictures("omniglot"), ABOUT)}
+
+
+def paper() -> Settings:
+    """Return the sizes of [1]: pictures of 28 x 28, four convolutions, width 256."""
+    pictures = Pictures("omniglot", 28)
+    return {
+        f"5-way {k}-shot": setting(pictures, ABOUT, shots=k, **PAPER) for k in (1, 5)
+    }
+
+
+EXPERIMENT = Experiment(
+    "omniglot",
+    "five models learn new characters of Omniglot from one drawing of each",
+    {"quick": quick, "laptop": laptop, "paper": paper},
+)
