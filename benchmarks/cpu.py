@@ -32,6 +32,8 @@ from srwm_lite.delta_rule import delta_rule, gated_delta_rule
 from srwm_lite.kernels.compile import compiler, processor
 from srwm_lite.linear_attention import linear_attention
 from srwm_lite.recurrent_delta import recurrent_delta
+from srwm_lite.self_reference import self_reference
+from srwm_lite.srwm import start_matrix
 
 RESULTS = Path(__file__).parent / "results" / "cpu.json"
 IDEAS: dict[str, Callable[..., tuple[Tensor, Any]]] = {
@@ -40,8 +42,9 @@ IDEAS: dict[str, Callable[..., tuple[Tensor, Any]]] = {
     "gated_delta_rule": gated_delta_rule,
     "delta_rnn": delta_rnn,
     "recurrent_delta": recurrent_delta,
+    "srwm": self_reference,
 }
-RECURRENT = ("delta_rnn", "recurrent_delta")
+RECURRENT = ("delta_rnn", "recurrent_delta", "srwm")
 A_WHILE = 0.1  # seconds
 BACKENDS = ("loop", "chunk", "fused")
 MULTIPLY_ADDS = {  # per number of W and step
@@ -49,6 +52,7 @@ MULTIPLY_ADDS = {  # per number of W and step
     "delta_rule": 12,
     "delta_rnn": 27,
     "recurrent_delta": 22,
+    "srwm": 33,  # three times the rows of a square W
 }
 SHAPES = {
     "D 16": (32, 256, 4, 16),
@@ -79,7 +83,10 @@ def peak_and_bandwidth() -> tuple[float, float]:
 
 
 def inputs(idea: str, B: int, T: int, H: int, D: int) -> list[Tensor]:
-    """Return q, k, v and what else the idea takes; keys have length or sum one."""
+    """Return what the idea takes: q, k, v and more, or u and W; keys are normalised."""
+    if idea == "srwm":
+        W = start_matrix(B * H, D, D).unflatten(0, (B, H))
+        return [x.detach().requires_grad_() for x in (torch.randn(B, T, H, D), W)]
     q, k, v = torch.randn(3, B, T, H, D)
     strengths = torch.rand(2, B, T, H)
     k_rec = torch.rand(B, T, H, D).softmax(dim=-1)
@@ -114,7 +121,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Return one row for each backend: milliseconds, speed against the loop, memory."""
     x, rule = inputs(idea, *shape), IDEAS[idea]
-    g = torch.randn_like(x[2])
+    g = torch.randn(shape)
 
     def both(backend: str) -> None:
         y, _ = rule(*x, backend=backend)
@@ -151,7 +158,7 @@ def measure(
 def two_threads(idea: str, shape: tuple[int, ...], rounds: int) -> dict[str, Any]:
     """Return how much faster, on the wall, two threads are than one (fused)."""
     x, rule = inputs(idea, *shape), IDEAS[idea]
-    g = torch.randn_like(x[2])
+    g = torch.randn(shape)
     ratios = []
     for _ in range(rounds):
         spent = []

@@ -4,10 +4,10 @@
 
     python benchmarks/gpu.py [--quick]      writes benchmarks/results/<device>.json
 
-The kernels (CuPy) of the delta rule, the recurrent delta rule and the Delta RNN against
-the readable loops; the delta rule also against the loop through torch.compile and,
-where it is installed, flash-linear-attention: its fused recurrent and its chunked
-kernels.
+The kernels (CuPy) of the delta rule, the recurrent delta rule, the Delta RNN and the
+self-referential matrix against the readable loops; the delta rule also against the loop
+through torch.compile and, where it is installed, flash-linear-attention: its fused
+recurrent and its chunked kernels.
 The floor is the larger of two times: the bytes that must move at the bandwidth of a
 copy, and the operations at the rate of a float32 matrix product, both measured in the
 same run. Needs a GPU and CuPy; without them it says so and writes nothing.
@@ -75,7 +75,7 @@ def passes(run: Run, x: list[Tensor], both: bool) -> Callable[[], Any]:
 
         return forward
     leaves = [a.clone().requires_grad_() for a in x]
-    dy = torch.randn_like(x[2])
+    dy = torch.randn_like(x[0])
 
     def forward_backward() -> None:
         y = run(*leaves)[0]

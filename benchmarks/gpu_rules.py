@@ -16,6 +16,7 @@ from torch.nn import functional
 from srwm_lite.delta_rnn import delta_rnn
 from srwm_lite.delta_rule import delta_rule
 from srwm_lite.recurrent_delta import recurrent_delta
+from srwm_lite.self_reference import self_reference
 
 LONGEST_LOOP = 1024  # steps; a Python loop on a GPU is launches and nothing else
 Run = Callable[..., tuple[Any, ...]]
@@ -25,7 +26,7 @@ class Rule(NamedTuple):
     """What is to be measured.
 
     ``run(*inputs, backend=...)`` returns y and more; ``inputs(BH, T, D)`` are B * H
-    sequences on the GPU, the third one v; ``cost(BH, T, D, both)`` are bytes and
+    sequences on the GPU, the first one as y; ``cost(BH, T, D, both)`` are bytes and
     operations; ``reference`` is a backend to compare with, ``others(T)`` compete.
     """
 
@@ -84,6 +85,22 @@ def delta_rnn_cost(BH: int, T: int, D: int, both: bool) -> tuple[int, int]:
     return 4 * words, operations
 
 
+def srwm_cost(BH: int, T: int, D: int, both: bool) -> tuple[int, int]:
+    """Return the bytes that must move and the operations of a self-referential W.
+
+    Forward: u and W in, y and W_T out; ``W u``, ``W (q - k)`` and the write take two
+    operations for each number of W. Backward: q, k, the four b and what was written are
+    stored and read again, u, dy and W in, du and dW out; each of ``G k``, ``Gᵀ w``,
+    ``Wᵀ e``, ``Wᵀ z``, ``W -= w k``, ``G += z u``, ``G += e (q - k)`` takes as many.
+    """
+    step, numbers = BH * T, (3 * D + 4) * D
+    words, operations = step * 2 * D + 2 * BH * numbers, 6 * numbers * step
+    if both:
+        words += step * (2 * (5 * D + 8) + 3 * D) + 2 * BH * numbers
+        operations += 14 * numbers * step
+    return 4 * words, operations
+
+
 def delta_inputs(BH: int, T: int, D: int) -> list[Tensor]:
     """Return q, k, v, beta and W."""
     q, k, v = (torch.randn(BH, T, 1, D, device="cuda") for _ in range(3))
@@ -103,6 +120,12 @@ def delta_rnn_inputs(BH: int, T: int, D: int) -> list[Tensor]:
     """Return q, k, v, beta, k_rec, v_rec, beta_rec, W, R and y."""
     (*x, W), (_, k, v, beta, R) = delta_inputs(BH, T, D), delta_inputs(BH, T, D)
     return [*x, k.softmax(dim=-1), v, beta, W, R, W[..., 0].clone()]
+
+
+def srwm_inputs(BH: int, T: int, D: int) -> list[Tensor]:
+    """Return u and W."""
+    W = torch.randn(BH, 1, 3 * D + 4, D, device="cuda") / D**0.5
+    return [torch.randn(BH, T, 1, D, device="cuda"), W]
 
 
 def _recurrent_delta(
@@ -172,4 +195,5 @@ RECURRENT_DELTA = Rule(
 DELTA_RNN = Rule(
     "delta_rnn", _delta_rnn, delta_rnn_inputs, delta_rnn_cost, "loop", _nothing_else
 )
-RULES = (DELTA_RULE, RECURRENT_DELTA, DELTA_RNN)
+SRWM = Rule("srwm", self_reference, srwm_inputs, srwm_cost, "loop", _nothing_else)
+RULES = (DELTA_RULE, RECURRENT_DELTA, DELTA_RNN, SRWM)

@@ -180,7 +180,7 @@ INLINE void write_and_read(real* W, const Sizes<D>& n, const real* q, const real
 template <int D> struct Past {
     static constexpr int L = Sizes<D>::L;
     Sizes<D> n;
-    Int size = n.V * n.K_row, C = std::ceil(std::sqrt(double(n.T)));
+    Int rows = n.V, size = rows * n.K_row, C = std::ceil(std::sqrt(double(n.T)));
     Space kept{C * size}, chunk{C * size};
     Rows k, u;                                 // what each step wrote: u ⊗ k
 
@@ -189,14 +189,14 @@ template <int D> struct Past {
         in_panels<L, D>(n.K_row, [&](auto panel, Int j) {
             using P = decltype(panel);
             const P k_t = P::at(k[t] + j, n.K - j);
-            for (Int i = 0, at = j; i < n.V; i++, at += n.K_row)
+            for (Int i = 0, at = j; i < rows; i++, at += n.K_row)
                 (P::at(W + at) + u[t][i] * k_t).to(after + at);
         });
     }
     void start(Matrix W, Rows k_, Rows u_)
     {
         k = k_, u = u_;
-        copy(W, n.V, n.K, chunk, n.K_row);
+        copy(W, rows, n.K, chunk, n.K_row);
         for (Int t = 0; t < n.T; write(t++, chunk, chunk))
             if (t % C == 0) copy(chunk, size, kept + t / C * size);
     }

@@ -1,211 +1,220 @@
-// Self-referential weight matrix, forward and backward.  Reference: srwm_lite/srwm.py
+// Self-referential matrix, forward and backward.  Reference: srwm_lite/self_reference.py
 //
-//     y | q | k | b = W u;   q = softmax(q);   k = softmax(k);   b = sigmoid(b)
-//     c = W (q - k);   W = W + (b c) ⊗ k            every row of c with the b of its block
+//     y | q | k | b = W u                    four blocks of rows
+//     q = softmax(q)  k = softmax(k)  b = sigmoid(b)
+//     w = live b W (q - k)                   each row with the b of its block
+//     W = W + w ⊗ k
 //
-// The matrix lies column by column, R = V + 2 K + 4 rows in Q vectors, in the nearest
-// cache. Forward goes over it twice a step: once for c, and once to write and to ask what
-// the next input finds. Only q, k, b and c are kept for later.
+// Forward holds Wᵀ and goes over it once a step, a panel of rows at a time: what W finds
+// under q - k, the write, and what the next input finds. Backward, with G = dL/dW and
+// z = dL/d(W u), a step is
 //
-// Backward walks from the end and takes every write back, W_{t-1} = W_t - (b c) ⊗ k, so
-// memory is O(T) rows. With G = dL/dW_t and e = dL/dc:
+//     s = G k;  e = live b s;  db = (1 - b) (s . w)        in each block
+//     dq = W_{t-1}ᵀ e;  dk = Gᵀ w - dq;  z from dy, dq, dk and db
+//     du = W_{t-1}ᵀ z;  G += z ⊗ u + e ⊗ (q - k)
 //
-//     e = G k,  db = e . c,  e = b e,  dk = Gᵀ (b c)
-//     dq = W_{t-1}ᵀ e,  dk = dk - dq
-//     z = (dy | dq, dk behind the softmax | db behind the sigmoid)
-//     du = W_{t-1}ᵀ z,  G = G + z ⊗ u + e ⊗ (q - k)
+// and z is known after dq only. So du and what G gets wait for the next step back, which
+// goes over both matrices anyway: W_{t-1}ᵀ z = W_{t-2}ᵀ z + (w . z) k with its w and k.
+// A row of G is ready for dk as soon as it is updated, one of W for dq as soon as s is
+// known: rows are taken in groups whose sums s fill a vector.
 //
-// Unlike srwm.cu it keeps no copies of W on the way: if W grows by many orders of size,
-// which takes frozen keys, float32 loses the start, and only the emulated kernel is right.
+// The W on the way back are written again (Past in recurrent.h). To subtract each write
+// from the last W would leave behind rounding errors of the size that W has grown to: with
+// frozen keys it can grow by many orders. Memory is O(T) rows: q, k, w and b of a step.
 //
-// Shapes: u, q, k (B, T, H, K); y (B, T, H, V); b (B, T, H, 4); c (B, T, H, R); W (B, H, R, K).
-#include <algorithm>
-#include <cmath>
-#include "vectors.h"
+// Shapes: u (B, T, H, K), last axis dense; y (B, T, H, V); W (B, H, R, K), R = V + 2 K + 4.
+#include "functions.h"
+#include "recurrent.h"
 
-typedef Vec<LANES> Lanes;
+namespace {
 
-template <int Q> struct Matrices {             // columns of Q vectors; 0: any number
-    Int rows, columns, vectors = Q ? Q : (rows + LANES - 1) / LANES;
-    std::vector<Lanes> x;
-    Matrices(Int R, Int K) : rows(R), columns(K), x(K * vectors) {}
-    Lanes* operator[](Int i) { return &x[i * (Q ? Q : vectors)]; }
-    void load(Matrix W)
+constexpr Int rows_of_W(Int K, Int V) { return V + 2 * K + 4; }
+
+template <int D> Int begin(const Sizes<D>& n, int block)  // of y, q, k, b; the end
+{
+    return block < 3 ? (block > 0) * n.V + (block > 1) * n.K
+                     : n.V + 2 * n.K + (block > 3) * 4;
+}
+
+template <int D> struct Forward {              // x: u, W, live, kept, y, W_T
+    static constexpr int L = Sizes<D>::L, WIDE = D ? padded<L>(rows_of_W(D, D)) : 0;
+    Sizes<D> n;
+    Int R = rows_of_W(n.K, n.V), R_row = padded<L>(R);
+    Space W{n.K * R_row}, z{R_row}, rate{R_row + L}, q{n.K_row}, k{n.K_row}, d{n.K_row};
+
+    Forward(const Size* size) : n(size) {}
+
+    INLINE void rates(const real* b, const real* live)  // b of its block for every row
     {
-        std::fill(x.begin(), x.end(), Lanes{});
-        for (Int i = 0; W.first && i < columns; i++)
-            for (Int r = 0; r < rows; r++) ((real*)(*this)[i])[r] = *W.at(r, i).first;
-    }
-    void store(Matrix W)
-    {
-        for (Int i = 0; i < columns; i++)
-            for (Int r = 0; r < rows; r++) *W.at(r, i).first = ((real*)(*this)[i])[r];
-    }
-};
-
-struct Sizes {
-    Int T, K, V, R;
-    Int begin(int block) const { return block < 3 ? (block > 0) * V + (block > 1) * K : V + 2 * K; }
-    Int length(int block) const { return block == 0 ? V : block < 3 ? K : 4; }
-};
-
-template <int Q> struct Rowwise {              // R numbers, one for each row
-    std::vector<Lanes> any;
-    Lanes fixed[Q ? Q : 1];
-    explicit Rowwise(Int n) : any(Q ? 0 : n) { clear(n); }
-    Lanes& operator[](Int m) { return Q ? fixed[m] : any[m]; }
-    real* numbers() { return (real*)&(*this)[0]; }
-    void clear(Int n) { for (Int m = 0; m < n; m++) (*this)[m] = Lanes{}; }
-    void load(const real* p, Int R) { memcpy(numbers(), p, R * sizeof(real)); }
-};
-
-static real total(const real* p, Int n)        // sum in lanes, then the rest
-{
-    Lanes s = {};
-    Int i = 0;
-    for (; i + LANES <= n; i += LANES) s += load<LANES>(p + i);
-    real x = halved(s);
-    for (; i < n; i++) x += p[i];
-    return x;
-}
-
-static void softmax(real* z, Int n)
-{
-    real most = z[0], all = 0;
-    for (Int i = 1; i < n; i++) most = z[i] > most ? z[i] : most;
-    for (Int i = 0; i < n; i++) z[i] = std::exp(z[i] - most);
-    for (Int i = 0; i < n; i++) all += z[i];
-    for (Int i = 0; i < n; i++) z[i] /= all;
-}
-
-template <int Q>                               // every row by the strength of its block
-static void strengthen(Rowwise<Q>& x, const real* b, const real* live, const Sizes& n)
-{
-    for (int block = 0; block < 4; block++) {
-        const real s = b[block] * live[block];
-        real* p = x.numbers() + n.begin(block);
-        for (Int r = 0; r < n.length(block); r++) p[r] *= s;
-    }
-}
-
-template <int Q>
-static void forward_one(const Sequence& s, const Sizes& n)
-{
-    const Rows u = s.rows(0), y = s.rows(3), q = s.rows(4), k = s.rows(5), b = s.rows(6),
-               c = s.rows(7);
-    const real* live = s.x[2].data;
-    Matrices<Q> W(n.R, n.K);
-    W.load(s.matrix(1));
-    const Int N = Q ? Q : W.vectors;
-    Rowwise<Q> z(N), w(N);
-    for (Int i = 0; i < n.K; i++)
-        for (Int m = 0; m < N; m++) z[m] += u[0][i] * W[i][m];
-    for (Int t = 0; t < n.T; t++) {
-        const real* from = z.numbers();
-        memcpy(y[t], from, n.V * sizeof(real));
-        memcpy(q[t], from + n.V, n.K * sizeof(real));
-        memcpy(k[t], from + n.V + n.K, n.K * sizeof(real));
-        softmax(q[t], n.K);
-        softmax(k[t], n.K);
-        for (int i = 0; i < 4; i++) b[t][i] = 1 / (1 + std::exp(-from[n.V + 2 * n.K + i]));
-        w.clear(N);
-        for (Int i = 0; i < n.K; i++) {
-            const real d = q[t][i] - k[t][i];
-            for (Int m = 0; m < N; m++) w[m] += d * W[i][m];
-        }
-        memcpy(c[t], w.numbers(), n.R * sizeof(real));
-        strengthen(w, b[t], live, n);
-        z.clear(N);
-        const real *next = u[t + 1 < n.T ? t + 1 : t], *key = k[t];
-        for (Int i = 0; i < n.K; i++)
-            for (Int m = 0; m < N; m++) {
-                W[i][m] += key[i] * w[m];
-                z[m] += next[i] * W[i][m];
-            }
-    }
-    W.store(s.matrix(8));
-}
-
-static void behind_softmax(const real* p, real* dp, Int n)
-{
-    real inside = 0;
-    for (Int i = 0; i < n; i++) inside += p[i] * dp[i];
-    for (Int i = 0; i < n; i++) dp[i] = p[i] * (dp[i] - inside);
-}
-
-template <int Q>
-static void backward_one(const Sequence& s, const Sizes& n)
-{
-    const Rows u = s.rows(0), q = s.rows(3), k = s.rows(4), b = s.rows(5), c = s.rows(6),
-               dy = s.rows(7), du = s.rows(9);
-    const real* live = s.x[2].data;
-    Matrices<Q> W(n.R, n.K), G(n.R, n.K);
-    W.load(s.matrix(1));
-    G.load(s.matrix(8));
-    const Int N = Q ? Q : W.vectors;
-    Rowwise<Q> found(N), w(N), e(N), z(N);
-    for (Int t = n.T - 1; t >= 0; t--) {
-        const real *u_t = u[t], *q_t = q[t], *k_t = k[t];
-        real *dz = z.numbers(), *dq = dz + n.V, *dk = dq + n.K, *db = dk + n.K;
-        found.load(c[t], n.R);
-        w.load(c[t], n.R);
-        strengthen(w, b[t], live, n);
-        e.clear(N);
-        for (Int i = 0; i < n.K; i++) {
-            Lanes a = {};
-            for (Int m = 0; m < N; m++) {
-                e[m] += k_t[i] * G[i][m];
-                a += G[i][m] * w[m];
-            }
-            dk[i] = halved(a);
-        }
-        for (Int m = 0; m < N; m++) found[m] *= e[m];
         for (int i = 0; i < 4; i++)
-            db[i] = total(found.numbers() + n.begin(i), n.length(i)) * live[i] * b[t][i] * (1 - b[t][i]);
-        strengthen(e, b[t], live, n);
-        for (Int i = 0; i < n.K; i++) {
-            Lanes a = {};
-            for (Int m = 0; m < N; m++) {
-                W[i][m] -= k_t[i] * w[m];
-                a += W[i][m] * e[m];
-            }
-            dq[i] = halved(a);
-            dk[i] -= dq[i];
-        }
-        memcpy(dz, dy[t], n.V * sizeof(real));
-        behind_softmax(q_t, dq, n.K);
-        behind_softmax(k_t, dk, n.K);
-        for (Int i = 0; i < n.K; i++) {
-            const real d = q_t[i] - k_t[i];
-            Lanes a = {};
-            for (Int m = 0; m < N; m++) {
-                a += W[i][m] * z[m];
-                G[i][m] += u_t[i] * z[m] + d * e[m];
-            }
-            du[t][i] = halved(a);
-        }
+            for (Int r = begin(n, i); r < begin(n, i + 1); r += L)
+                store(rate + r, Vec<L>{} + b[i] * live[i]);
     }
-    G.store(s.matrix(10));
-}
 
-static Sizes sizes(const Size* size) { return {size->T, size->K, size->V, size->V + 2 * size->K + 4}; }
+    INLINE void write_and_read(const real* u, real* w)
+    {
+        const Int K = n.K, row = WIDE ? WIDE : R_row;
+        real *W = this->W, *z = this->z;
+        const real *d = this->d, *k = this->k, *rate = this->rate;
+        in_panels<L, WIDE>(row, [&](auto panel, Int j) {
+            using P = decltype(panel);
+            constexpr int C = D ? P::chains : 1;
+            P found[C] = {}, read[C] = {};
+            for (Int i = 0; i < n.K; i += C)
+                UNROLLED for (int c = 0; c < C; c++)
+                    found[c] += d[i + c] * P::at(W + (i + c) * row + j);
+            const P w_j = P::at(rate + j) * total(found);
+            for (Int i = 0; i < n.K; i += C)
+                UNROLLED for (int c = 0; c < C; c++) {
+                    real* at = W + (i + c) * row + j;
+                    const P x = P::at(at) + k[i + c] * w_j;
+                    x.to(at);
+                    read[c] += u[i + c] * x;
+                }
+            w_j.to(w + j, R - j);
+            total(read).to(z + j);
+        });
+    }
 
-#define FOR_SEQUENCES(one)                                                             \
-    const Sizes n = sizes(size);                                                       \
-    const Int Q = (n.R + LANES - 1) / LANES;                                           \
-    for_each(x, size->H, first, last, [=](Sequence s) {                                \
-        Q == 2 ? one<2>(s, n) : Q == 4 ? one<4>(s, n) : Q == 7 ? one<7>(s, n)          \
-        : Q == 13 ? one<13>(s, n) : one<0>(s, n);                                      \
-    });
+    INLINE void run(Sequence s)
+    {
+        const Int K = n.K, V = n.V;
+        const Rows u = s.rows(0), kept = s.rows(3), y = s.rows(4);
+        copy(s.matrix(1).transposed(), K, R, W, R_row);
+        product<L, WIDE>(u[0], K, W, R_row, [&](Int j, auto x) { x.to(z + j); });
+        for (Int t = 0; t < n.T; t++) {
+            real *w = kept[t] + 2 * K, *b = w + R;
+            fetch(u, t + AHEAD, n.T, K);
+            copy(z, V, y[t]);
+            softmax<L>(z + V, K, q);
+            softmax<L>(z + V + K, K, k);
+            store(b, logistic(load<4>(z + V + 2 * K)));
+            rates(b, s.x[2].data);
+            for (Int j = 0; j < K; j += L) store(d + j, load<L>(q + j) - load<L>(k + j));
+            copy(q, K, kept[t]);
+            copy(k, K, kept[t] + K);
+            write_and_read(u[std::min(t + 1, n.T - 1)], w);
+        }
+        copy(W, R_row, K, R, s.matrix(5).transposed());
+    }
+};
 
-// x: u, W, live, y, q, k, b, c, W_T
+template <int D> struct Backward {             // x: u, W, live, kept, dy, dW_T, du, dW
+    static constexpr int L = Sizes<D>::L;
+    Sizes<D> n;
+    Int R = rows_of_W(n.K, n.V);
+    Past<D> past{n, R};
+    Space G{R * n.K_row}, z{R}, e{R}, u{n.K_row}, d{n.K_row}, k{n.K_row}, du{n.K_row},
+        dq{n.K_row}, dk{n.K_row};
+
+    Backward(const Size* size) : n(size) {}
+
+    // N rows: G of the step after is completed, du of that step, dq and dk gain. s . w
+    template <int N> INLINE real walk(Int r, const real* W, const real* w, real rate)
+    {
+        const Int row = n.K_row;
+        real *G = this->G + r * row, *e = this->e + r;  // known not to change: registers
+        const real *z = this->z + r, *u = this->u, *d = this->d,
+                   *k = this->k;
+        real *dk = this->dk, *dq = this->dq, *du = this->du;
+        W += r * row, w += r;
+        Vec<L> found[N] = {};
+        for (Int j = 0; j < row; j += L) {
+            const Vec<L> u_j = load<L>(u + j), d_j = load<L>(d + j), k_j = load<L>(k + j);
+            Vec<L> put[2] = {};
+            UNROLLED for (int i = 0; i < N; i++) {
+                const Vec<L> x = load<L>(G + i * row + j) + z[i] * u_j + e[i] * d_j;
+                store(G + i * row + j, x);
+                found[i] += x * k_j;
+                put[i % 2] += w[i] * x;
+            }
+            store(dk + j, load<L>(dk + j) + (put[0] + put[1]));
+        }
+        const Vec<N> s = sums<N>(found);
+        store(e, rate * s);
+        for (Int j = 0; j < row; j += L) {
+            Vec<L> took[2] = {}, read[2] = {};
+            UNROLLED for (int i = 0; i < N; i++) {
+                const Vec<L> x = load<L>(W + i * row + j);
+                took[i % 2] += e[i] * x;
+                read[i % 2] += z[i] * x;
+            }
+            store(dq + j, load<L>(dq + j) + (took[0] + took[1]));
+            store(du + j, load<L>(du + j) + (read[0] + read[1]));
+        }
+        return sum(s * load<N>(w));
+    }
+
+    void clear(real* x, Int n) { std::fill_n(x, n, real(0)); }
+
+    INLINE void run(Sequence s)
+    {
+        const Int K = n.K, V = n.V, row = n.K_row;
+        const Rows in_u = s.rows(0), kept = s.rows(3), dy = s.rows(4), out = s.rows(6);
+        const real* live = s.x[2].data;
+        past.start(s.matrix(1), kept + K, kept + 2 * K);
+        copy(s.matrix(5), R, K, G, row);
+        for (real* x : {(real*)z, (real*)e}) clear(x, R);
+        for (real* x : {(real*)u, (real*)d}) clear(x, row);
+        for (Int t = n.T - 1; t >= 0; t--) {
+            const real *q = kept[t], *w = q + 2 * K, *b = w + R, *W = past.before(t);
+            real db[4];
+            fetch(in_u, t - AHEAD, n.T, K);
+            fetch(dy, t - AHEAD, n.T, V);
+            copy(q + K, K, k);
+            for (real* x : {(real*)du, (real*)dq, (real*)dk}) clear(x, row);
+            for (int i = 0; i < 4; i++) {
+                real both = 0;
+                cut<L>(begin(n, i), begin(n, i + 1), [&](auto N, Int r) {
+                    both += walk<N.value>(r, W, w, b[i] * live[i]);
+                });
+                db[i] = (1 - b[i]) * both;
+            }
+            const real both = dot<L>(w, z, R);
+            for (Int j = 0; j < row; j += L) {
+                store(du + j, load<L>(du + j) + both * load<L>(k + j));
+                store(dk + j, load<L>(dk + j) - load<L>(dq + j));
+                store(d + j, load<L>(q + j, K - j, 0) - load<L>(k + j));
+            }
+            if (t + 1 < n.T) copy(du, K, out[t + 1]);
+            undo_softmax<L>(q, K, dq);
+            undo_softmax<L>(k, K, dk);
+            copy(dy[t], V, z);
+            copy(dq, K, z + V);
+            copy(dk, K, z + V + K);
+            copy(db, 4, z + V + 2 * K);
+            copy(in_u[t], K, u);
+        }
+        finish(s);
+    }
+
+    void finish(Sequence s)                    // what waited for a step before the first
+    {
+        const Int row = n.K_row;
+        product<L, D>(z, R, past.before(0), row, [&](Int j, auto x) { x.to(du + j); });
+        copy(du, n.K, s.rows(6)[0]);
+        for (Int r = 0; r < R; r++)
+            for (Int j = 0; j < row; j += L)
+                store(G + r * row + j, load<L>(G + r * row + j) + z[r] * load<L>(u + j)
+                                           + e[r] * load<L>(d + j));
+        copy(G, row, R, n.K, s.matrix(7));
+    }
+};
+
+}  // namespace
+
 extern "C" void forward(const Array* x, const Size* size, Int first, Int last)
 {
-    FOR_SEQUENCES(forward_one)
+    with_size(size, [=](auto D) {
+        Forward<D.value> walk(size);
+        for_each(x, size->H, first, last, [&](Sequence s) { walk.run(s); });
+    });
 }
 
-// x: u, W_T, live, q, k, b, c, dy, dW_T, du, dW
 extern "C" void backward(const Array* x, const Size* size, Int first, Int last)
 {
-    FOR_SEQUENCES(backward_one)
+    with_size(size, [=](auto D) {
+        Backward<D.value> walk(size);
+        for_each(x, size->H, first, last, [&](Sequence s) { walk.run(s); });
+    });
 }

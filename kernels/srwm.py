@@ -2,7 +2,7 @@
 
 The reference is ``srwm_lite/self_reference.py``.
 
-Tests     tests/test_srwm_cuda.py, tests/test_srwm_cuda.py
+Tests     tests/test_srwm_fused.py, tests/test_srwm_cuda.py
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from torch.autograd import Function
 from .cuda import Idea, Launch, Tensors
 from .cuda import ready as ready_on_chip
 from .launch import Array, Once, check, matrix, ready, rows, run
+from .recurrent_delta import one_after_the_other
 
 IDEA = "srwm"
 EVERY = 64  # steps between two matrices that the CUDA kernels keep
@@ -43,13 +44,12 @@ def _apply(u: Tensor, W: Tensor, live: Tensor) -> tuple[Tensor, Tensor]:
 class _SelfReference(Function):
     @staticmethod
     def forward(ctx: Any, u: Tensor, W: Tensor, live: Tensor) -> tuple[Tensor, Tensor]:
-        B, T, H, K = u.shape
-        V, R = W.shape[2] - 2 * K - 4, W.shape[2]
-        y, q, k, b, c = (u.new_empty(B, T, H, n) for n in (V, K, K, 4, R))
-        W_T = W.new_empty(W.shape)
-        x = rows(u), matrix(W), _plain(live), *map(rows, (y, q, k, b, c)), matrix(W_T)
+        K, R = u.shape[-1], W.shape[2]
+        y, W_T = u.new_empty(*u.shape[:3], R - 2 * K - 4), W.new_empty(W.shape)
+        kept = one_after_the_other(u, 2 * K + R + 4)  # q, k, w, b
+        x = rows(u), matrix(W), _plain(live), rows(kept), rows(y), matrix(W_T)
         run(IDEA, "forward", u, y, *x)
-        ctx.save_for_backward(u, live, q, k, b, c, W_T)
+        ctx.save_for_backward(u, W, live, kept)
         ctx.set_materialize_grads(False)
         return y, W_T
 
@@ -66,31 +66,18 @@ def _plain(x: Tensor) -> Array:
 
 def _gradients(
     u: Tensor,
+    W: Tensor,
     live: Tensor,
-    q: Tensor,
-    k: Tensor,
-    b: Tensor,
-    c: Tensor,
-    W_T: Tensor,
+    kept: Tensor,
     dy: Tensor | None,
     dW_T: Tensor | None,
 ) -> tuple[Tensor | None, ...]:
-    V = W_T.shape[2] - 2 * u.shape[3] - 4
-    dy = u.new_zeros(*u.shape[:3], V) if dy is None else dy
-    du, dW = u.new_empty(u.shape), W_T.new_empty(W_T.shape)
-    saved = *map(rows, (q, k, b, c, dy)), matrix(dW_T)
-    run(
-        IDEA,
-        "backward",
-        u,
-        dy,
-        rows(u),
-        matrix(W_T),
-        _plain(live),
-        *saved,
-        rows(du),
-        matrix(dW),
-    )
+    if dy is None:
+        dy = u.new_zeros(*u.shape[:3], W.shape[2] - 2 * u.shape[3] - 4)
+    du, dW = u.new_empty(u.shape), W.new_empty(W.shape)
+    saved = rows(u), matrix(W), _plain(live), rows(kept)
+    x = *saved, rows(dy), matrix(dW_T), rows(du), matrix(dW)
+    run(IDEA, "backward", u, dy, *x)
     return du, dW, None
 
 

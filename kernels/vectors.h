@@ -6,6 +6,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #if defined(__AVX512F__)
@@ -74,16 +75,37 @@ template <class V> static inline real sum(V x)
     return fold(x, [](auto a, auto b) { return a + b; });
 }
 
-template <class V> static inline real halved(V x)  // the sum, in a tree of halves
+template <int N, class V> INLINE Vec<N> halved(V x)  // in a tree of halves, down to N sums
 {
     constexpr int L = sizeof(V) / sizeof(real);
-    if constexpr (L == 1) {
-        return x[0];
+    if constexpr (L == N) {
+        return x;
     } else {
         Vec<L / 2> low, high;
         memcpy(&low, &x, sizeof low);
         memcpy(&high, (const char*)&x + sizeof low, sizeof high);
-        return halved(low + high);
+        return halved<N>(low + high);
+    }
+}
+
+// Lanes of a where bit S of their number is 0, of b where it is 1, each plus the lane
+// that differs in this bit.
+template <int S, class V, size_t... I> INLINE V joined(V a, V b, std::index_sequence<I...>)
+{
+    const V here = {(I & S ? b[I] : a[I])...}, there = {(I & S ? b[I ^ S] : a[I ^ S])...};
+    return here + there;
+}
+
+// The sums of N vectors, one in each lane, in log N rounds; x is used up.
+template <int N, int S = N / 2, class V> INLINE Vec<N> sums(V* x)
+{
+    constexpr int L = sizeof(V) / sizeof(real);
+    if constexpr (S == 0) {
+        return halved<N>(x[0]);
+    } else {
+        UNROLLED for (int i = 0; i < S; i++)
+            x[i] = joined<S>(x[i], x[i + S], std::make_index_sequence<L>{});
+        return sums<N, S / 2>(x);
     }
 }
 

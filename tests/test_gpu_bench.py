@@ -88,6 +88,14 @@ def test_cost_of_one_step_that_hears_the_last_output_by_hand():
     assert gpu_rules.delta_rnn_cost(1, 1, 4, both=True) == (4 * words, 20 * 2 * W)
 
 
+def test_cost_of_one_step_of_a_matrix_that_reads_and_writes_itself_by_hand():
+    W = (3 * 4 + 4) * 4  # rows y | q | k | beta
+    words = (4 + W) + (4 + W)  # u W, y W_T
+    assert gpu_rules.srwm_cost(1, 1, 4, both=False) == (4 * words, 3 * 2 * W)
+    words += 2 * (4 + 4 + 4 + 16) + (4 + 4 + W) + (4 + W)  # q k b w; u dy W; du dW
+    assert gpu_rules.srwm_cost(1, 1, 4, both=True) == (4 * words, 10 * 2 * W)
+
+
 @pytest.mark.parametrize("rule", gpu_rules.RULES, ids=lambda rule: rule.name)
 def test_all_asked_sizes_are_measured_where_they_fit(rule):
     small, large = rule.cost(2, 10, 8, True), rule.cost(4, 20, 8, True)
