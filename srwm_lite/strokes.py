@@ -15,6 +15,8 @@ from torch import Generator, Tensor
 from srwm_lite.arguments import check_range, check_whole
 
 POINTS = 24
+WIDTH = 0.035  # half the width of the pen, as a share of the side
+SIDE = 0.72  # the longer side of every character
 CHUNK = 2048  # drawings rendered at once: bounds the memory
 
 
@@ -58,11 +60,11 @@ def characters(
 
 
 def _centred(control: Tensor) -> Tensor:
-    """Move every character to the middle, 0.72 wide or high, whichever is more."""
+    """Move every character to the middle, `SIDE` wide or high, whichever is more."""
     here = ~control.isnan()
     low = torch.where(here, control, torch.inf).amin(dim=(1, 2))
     high = torch.where(here, control, -torch.inf).amax(dim=(1, 2))
-    scale = 0.72 / (high - low).amax(dim=-1)
+    scale = SIDE / (high - low).amax(dim=-1)
     middle = (low + high)[:, None, None] / 2
     return 0.5 + (control - middle) * scale[:, None, None, None]
 
@@ -138,12 +140,8 @@ def write_by_hand(
     return place + shift
 
 
-def render(control: Tensor, size: int, width: float = 0.035) -> Tensor:
-    """Turn strokes into pictures: ink is 1, paper 0.
-
-    ::
-
-        ink = exp(-d² / 2 width²)        d: distance to the nearest point of a stroke
+def render(control: Tensor, size: int, width: float = WIDTH) -> Tensor:
+    """Turn strokes into pictures: the `ink` of `POINTS` points of every curve.
 
     Parameters
     ----------
@@ -151,7 +149,27 @@ def render(control: Tensor, size: int, width: float = 0.035) -> Tensor:
     size : int
         Pixels of a side.
     width : float
-        Half the width of the pen, as a share of the side.
+        Half the width of the pen.
+
+    Returns
+    -------
+    Tensor, (..., size, size)
+    """
+    places = torch.linspace(0, 1, POINTS, dtype=control.dtype)
+    return ink(bezier(control, places).flatten(-3, -2), size, width)
+
+
+def ink(points: Tensor, size: int, width: float = WIDTH) -> Tensor:
+    """Let ink flow from points: ink is 1, paper 0.
+
+    ::
+
+        ink = exp(-d² / 2 width²)        d: distance to the nearest point
+
+    Parameters
+    ----------
+    points : Tensor, (..., P, 2)
+        Those that are NaN leave no ink; `size`, `width` as in `render`.
 
     Returns
     -------
@@ -159,17 +177,15 @@ def render(control: Tensor, size: int, width: float = 0.035) -> Tensor:
     """
     check_whole(1, size=size)
     check_range(1e-3, 1, width=width)
-    leading = control.shape[:-3]
-    flat = control.reshape(-1, 4, 4, 2)
-    pictures = [_render(part, size, width) for part in flat.split(CHUNK)]
-    pictures = pictures or [control.new_zeros(0, size, size)]
+    leading = points.shape[:-2]
+    flat = points.nan_to_num(nan=1e3).reshape(-1, *points.shape[-2:])
+    pictures = [_ink(part, size, width) for part in flat.split(CHUNK)]
+    pictures = pictures or [points.new_zeros(0, size, size)]
     return torch.cat(pictures).reshape(*leading, size, size)
 
 
-def _render(control: Tensor, size: int, width: float) -> Tensor:
-    points = bezier(control, torch.linspace(0, 1, POINTS, dtype=control.dtype))
-    points = points.flatten(1, 2).nan_to_num(nan=1e3)
-    middle = (torch.arange(size, dtype=control.dtype) + 0.5) / size
+def _ink(points: Tensor, size: int, width: float) -> Tensor:
+    middle = (torch.arange(size, dtype=points.dtype) + 0.5) / size
     dx, dy = ((middle - points[..., i, None]) ** 2 for i in (0, 1))
     ink_x, ink_y = (torch.exp(-d / (2 * width**2)) for d in (dx, dy))
     return (ink_y[..., :, None] * ink_x[..., None, :]).amax(dim=1)

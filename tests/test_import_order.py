@@ -13,7 +13,7 @@ self_reference srwm vsml
 associative_memory baselines models scores tokens tasks boolean_rules chains statements
 programs trees list_ops programs_and_lists formal_languages state_tracking data text
 ngrams carried_state corpus language_model strokes omniglot episodes stems few_shot
-task_switch
+few_shot_weights task_switch
 schedules identity checkpoints training trace plots widgets experiments checks
 """.split()
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from srwm_lite.strokes import alphabet, bezier, characters, render, write_by_hand
+from srwm_lite.strokes import (
+    alphabet,
+    bezier,
+    characters,
+    ink,
+    render,
+    write_by_hand,
+)
 
 
 def generator(seed=0):
@@ -48,6 +55,14 @@ def test_ink_lies_along_the_stroke():
     assert ink.shape == (21, 21)
     assert ink[10, 3:18].min() > 0.85
     assert ink[:5].max() < 1e-3
+
+
+def test_ink_of_two_points_by_hand():
+    points = torch.tensor([[0.25, 0.25], [0.75, 0.25], [torch.nan, torch.nan]])
+    near, far = torch.exp(torch.tensor([-0.0, -(0.5**2) / 0.02])).tolist()
+    picture = ink(points, 2, width=0.1)
+    torch.testing.assert_close(picture, torch.tensor([[near, near], [far, far]]))
+    assert ink(points[2:], 3).sum() == 0
 
 
 def test_drawings_of_one_character_are_nearer_than_those_of_others():

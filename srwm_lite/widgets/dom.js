@@ -60,6 +60,8 @@ const ICONS = {
   before: "M8.5 2.5v11L2 8zM14.5 2.5v11L8 8z",
   after: "M1.5 2.5v11L8 8zM7.5 2.5v11L14 8z",
   lock: "M4 7V5a4 4 0 0 1 8 0v2h1v7H3V7zM6 7h4V5a2 2 0 0 0-4 0z",
+  undo: "M7 2.5 2 7l5 4.5V8.7c3.2 0 5.2 1 6.8 3.8C13.4 8.3 11.2 5.3 7 5.3z",
+  clear: "M6 2h4l.6 1.3H13.5v1.5h-11V3.3h2.9zM3.7 6h8.6l-.8 8H4.5z",
 };
 
 export function icon(name) {

@@ -1,0 +1,118 @@
+// The lesson: what is drawn, what it is called, and what the matrix makes of it.
+import { Net, softmax } from "./few_shot_net.js";
+import {
+  drawing,
+  drawnBy,
+  inventCharacter,
+  randomFrom,
+  someHand,
+} from "./hand_strokes.js";
+import { Paper } from "./paper.js";
+
+export const share = (p) => `${Math.round(100 * p)} %`;
+const norm = (values) => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
+
+/** Another order, in which nothing stays where it was. */
+export function mixedUp(list, random) {
+  const turn = 1 + Math.floor(random() * (list.length - 1));
+  const order = list.map((_, n) => n);
+  for (let n = order.length - 1; n > 0; n--) {
+    const m = Math.floor(random() * (n + 1));
+    [order[n], order[m]] = [order[m], order[n]];
+  }
+  const next = [...list];
+  order.forEach((from, n) => {
+    next[from] = list[order[(n + turn) % order.length]];
+  });
+  return next;
+}
+
+export class Lesson {
+  constructor(model) {
+    this.net = new Net(model.get("weights"));
+    ({ ways: this.ways, size: this.size } = this.net.is);
+    this.random = randomFrom(model.get("seed"));
+    this.papers = model.get("strokes").map((strokes) => new Paper(strokes));
+    this.names = [...model.get("names")];
+    this.labels = this.names.map((_, n) => n);
+    this.meant = model.get("meant");
+    this.seen = [];
+    this.papers.forEach((_, n) => this.look(n));
+    this.read();
+  }
+
+  get asked() {
+    return this.seen[this.ways].features;
+  }
+
+  get drawn() {
+    return this.papers.slice(0, this.ways).filter(({ empty }) => !empty).length;
+  }
+
+  /** The name of the label that picture n carries. */
+  nameOf(n) {
+    return this.names[this.labels[n]].trim() || String(this.labels[n] + 1);
+  }
+
+  look(n) {
+    const { strokes, empty } = this.papers[n];
+    const picture = drawing(strokes, this.size);
+    this.seen[n] = { picture, features: empty ? null : this.net.see(picture) };
+  }
+
+  read() {
+    const shown = this.seen.slice(0, this.ways).map(({ features }) => features);
+    Object.assign(this, this.net.lesson(shown, this.labels, this.asked));
+  }
+
+  /** Take note of a change on sheet n. */
+  changed(n) {
+    const before = performance.now();
+    if (n === this.ways || n === this.meant) this.meant = -1;
+    this.look(n);
+    this.read();
+    this.milliseconds = performance.now() - before;
+  }
+
+  invent(n) {
+    this.papers[n].put(drawnBy(...this.handFor(inventCharacter(this.random))));
+    this.changed(n);
+  }
+
+  handFor(strokes) {
+    return [someHand(strokes, this.random), strokes];
+  }
+
+  /** Let another hand draw one of the characters as the query. */
+  ask() {
+    const there = this.labels.map((_, n) => n).filter((n) => !this.papers[n].empty);
+    const n = there[Math.floor(this.random() * there.length)];
+    const { strokes } = this.papers[n];
+    this.papers[this.ways].put(drawnBy(...this.handFor(strokes)));
+    this.changed(this.ways);
+    this.meant = n;
+  }
+
+  shuffle() {
+    this.labels = mixedUp(this.labels, this.random);
+    this.read();
+  }
+
+  /** The chances of all labels after `step` steps. */
+  chances(step) {
+    return this.asked && softmax(this.logits[Math.min(step, this.ways)]);
+  }
+
+  /** The matrices of a layer: as they are, since the start, or what a step changed. */
+  matrices(layer, step, view) {
+    const at = (n) => this.states[Math.min(n, this.states.length - 1)][layer];
+    if (view === "whole") return at(step);
+    const before = view === "since" ? at(0) : at(Math.max(step - 1, 0));
+    return at(step).map((x, n) => x - before[n]);
+  }
+
+  /** How far a layer has moved, as a share of its size. */
+  moved(layer, step) {
+    return norm(this.matrices(layer, step, "since")) / norm(this.net.start[layer]);
+  }
+}
