@@ -18,6 +18,7 @@ from torch import Tensor
 from srwm_lite.experiments.pictures import (
     CLIP,
     HERE,
+    MODELS,
     RATES,
     WARMUP,
     Pictures,
@@ -27,8 +28,8 @@ from srwm_lite.experiments.pictures import (
 from srwm_lite.experiments.setting import Experiment, Setting, Settings, Test
 from srwm_lite.few_shot import FewShotNet, few_shot_accuracy, few_shot_loss
 
-STEPS, BATCH, QUERIES, EPISODES = 1500, 16, 5, 600
-METRIC = 0.0  # weight of the lesson for the stem, see srwm_lite.few_shot
+STEPS, BATCH, QUERIES, EPISODES = 1500, 16, 10, 600
+METRIC = 1.0  # weight of the lesson for the stem, see srwm_lite.few_shot
 
 
 def mean_and_interval(model: FewShotNet, *episode: Tensor) -> Tensor:
@@ -46,6 +47,8 @@ def setting(
     shots: int = 1,
     steps: int = STEPS,
     batch: int = BATCH,
+    queries: int = QUERIES,
+    metric: float = METRIC,
     tested: int = EPISODES,
     lr: Mapping[str, float] = RATES,
     frame: Mapping[str, Any] | None = None,
@@ -56,25 +59,26 @@ def setting(
     tests. Those are new characters; with K > 1 there is a test after each number of
     shots.
     """
-    draw = partial(episodes, pictures=pictures, ways=ways, queries=QUERIES)
+    draw = partial(episodes, pictures=pictures, ways=ways, queries=queries)
     tests = {}
     for k in (shots, *range(1, shots)):
         name = f"{ways}-way {k}-shot"
-        sample = partial(draw, part="test", batch=tested, shots=k)
+        sample = partial(draw, part="test", batch=tested, shots=k, queries=QUERIES)
         tests[name] = Test(sample, mean_and_interval, 1, parts=(name, f"{name}, ±"))
     train = partial(draw, part="train", batch=batch, shots=shots, rotations=True)
     val = partial(draw, part="val", batch=100, shots=shots)
     return Setting(
         about=(
-            f"{about}, {ways} ways, {shots} shots, {batch} episodes of {QUERIES} "
-            f"queries in a batch; {tested} episodes in the tests"
+            f"{about}, {ways} ways, {shots} shots, {batch} episodes of {queries} "
+            f"queries in a batch, lesson of the stem times {metric:g}; {tested} "
+            f"episodes of {QUERIES} queries in the tests"
         ),
         frame=Sight(pictures.size, ways, **(frame or {})),
         sample=train,
         tests=tests,
         lr=lr,
         steps=steps,
-        loss=partial(few_shot_loss, metric=METRIC),
+        loss=partial(few_shot_loss, metric=metric),
         warmup=WARMUP,
         clip=CLIP,
         known={"chance": 1 / ways},
@@ -97,8 +101,14 @@ def quick() -> Settings:
 
 
 def laptop() -> Settings:
-    """Return what is stored: an hour on a core."""
-    return {"5-way 1-shot": setting(Pictures("curved"), OURS)}
+    """Return what is stored: about an hour on a core."""
+    here, some = Pictures("curved"), {name: RATES[name] for name in MODELS[:2]}
+    return {
+        "5-way 1-shot": setting(here, OURS),
+        "5-way 5-shot": setting(here, OURS, shots=5),
+        "one query": setting(here, OURS, queries=1, lr=some),
+        "no lesson for the stem": setting(here, OURS, metric=0.0, lr=some),
+    }
 
 
 def paper() -> Settings:

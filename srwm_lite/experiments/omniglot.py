@@ -8,9 +8,17 @@ Sources   [1] Irie, Schlag, Csordás & Schmidhuber (2022), arXiv:2202.05780, sec
 from typing import Any
 
 from srwm_lite.experiments.few_shot import PAPER, TINY, setting
-from srwm_lite.experiments.pictures import Pictures
+from srwm_lite.experiments.pictures import MODELS, Pictures
 from srwm_lite.experiments.setting import Experiment, Settings
 
+RATES = {name: 1e-3 for name in MODELS if name != "Fake SR"}
+FRAME: dict[str, Any] = {
+    "stem": "conv",
+    "features": 64,
+    "d_model": 128,
+    "num_heads": 8,
+    "d_hidden": 256,
+}
 ABOUT = "Omniglot, 1028 characters and their turns to train, 423 to test"
 
 
@@ -21,8 +29,14 @@ def quick() -> Settings:
 
 
 def laptop() -> Settings:
-    """Return what is stored: an hour on a core."""
-    return {"5-way 1-shot": setting(Pictures("omniglot"), ABOUT)}
+    """Return what is stored: ten to fifteen minutes on a core for every model."""
+    pictures = Pictures("omniglot", 28)
+    sizes: Any = {"steps": 10_000, "frame": FRAME}
+    alone: Any = {"lr": {"SRWM": RATES["SRWM"]}, "metric": 0.0, **sizes}
+    return {
+        "5-way 1-shot": setting(pictures, ABOUT, lr=RATES, **sizes),
+        "no lesson for the stem": setting(pictures, ABOUT, **alone),
+    }
 
 
 def paper() -> Settings:

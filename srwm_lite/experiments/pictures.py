@@ -20,16 +20,11 @@ from srwm_lite.srwm import SRWM
 from srwm_lite.stems import conv_stem, mlp_stem
 from srwm_lite.strokes import alphabet
 
-RATES = {
-    "SRWM": 1e-3,
-    "DeltaNet, unit keys": 1e-3,
-    "LSTM": 1e-3,
-    "Linear Transformer": 1e-3,
-    "Fake SR": 1e-3,
-}
+MODELS = ("SRWM", "DeltaNet, unit keys", "LSTM", "Linear Transformer", "Fake SR")
+RATES = dict.fromkeys(MODELS, 2e-3)
 SRWM_OPTIONS: dict[str, Any] = {}  # such as query_std, beta_init
 SIZE, STEM, FEATURES = 14, "mlp", 32
-WIDTH: dict[str, int] = {"d_model": 128, "num_heads": 8, "num_layers": 2}
+WIDTH: dict[str, int] = {"d_model": 64, "num_heads": 4, "num_layers": 2}
 WARMUP, CLIP = 0.05, 1.0
 
 STEMS: dict[str, Callable[[int, int], nn.Module]] = {"mlp": mlp_stem, "conv": conv_stem}
@@ -53,7 +48,7 @@ class Pictures(NamedTuple):
 
     source: str
     size: int = SIZE
-    counts: tuple[int, ...] = (400, 100, 200)
+    counts: tuple[int, ...] = (1000, 100, 200)
 
     def part(self, part: str) -> Tensor:
         """Return the pictures of a part, (C, 20, size, size); drawn or read once.
@@ -107,7 +102,7 @@ class Sight:
     d_model: int = WIDTH["d_model"]
     num_heads: int = WIDTH["num_heads"]
     num_layers: int = WIDTH["num_layers"]
-    d_hidden: int = 256
+    d_hidden: int = 128
     reminder: bool = False
 
     def __call__(self, layer: Layer) -> nn.Module:

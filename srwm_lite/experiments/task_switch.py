@@ -35,8 +35,8 @@ from srwm_lite.task_switch import (
     switch_loss,
 )
 
-STEPS, BATCH, TESTED = 1500, 16, 500
-REMINDER = False  # of the picture before, beside its late label
+STEPS, BATCH, TESTED = 2500, 16, 500
+REMINDER = True  # of the picture before, beside its late label
 LENGTH, LOW, HIGH = 60, 20, 40  # of a stream, and where the switch may be
 BEFORE, AFTER, TIMES = 10, 20, 5  # steps around it, and appearances of a class
 Families = tuple[Pictures, Pictures]
@@ -147,7 +147,12 @@ def quick() -> Settings:
 
 def laptop() -> Settings:
     """Return what is stored: an hour on a core."""
-    return {"curved, straight": setting((Pictures("curved"), Pictures("straight")))}
+    families = Pictures("curved"), Pictures("straight")
+    bare: Any = {"frame": {"reminder": False}}
+    return {
+        "curved, straight": setting(families),
+        "no reminder": setting(families, **bare),
+    }
 
 
 def omniglot() -> Settings:
