@@ -1,6 +1,6 @@
 """The smallest task that needs a rule learned in context, with a known ceiling.
 
-Chapter   chapters/11_srwm.ipynb, to come
+Chapter   chapters/11_srwm.ipynb
 Tests     tests/test_boolean_rules.py
 
 Shapes    B batch, T = 5 time steps: four examples, then a question.
@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from srwm_lite.arguments import check_whole
+from srwm_lite.arguments import check_index, check_whole
 from srwm_lite.scores import IGNORED
 
 RULES = {
@@ -59,12 +59,39 @@ class BooleanRules:
         rule = torch.randint(len(self.rules), (batch, 1), generator=generator)
         order = torch.rand(batch, 4, generator=generator).argsort(dim=1)
         asked = torch.randint(4, (batch, 1), generator=generator)
-        inputs = torch.cat([order, asked], dim=1)
-        answers = self.rules[rule, inputs]
-        x = torch.zeros(batch, self.length, self.num_in)
+        return self.sequences(rule[:, 0], torch.cat([order, asked], dim=1))
+
+    def sequences(self, rule: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Write out given sequences.
+
+        Parameters
+        ----------
+        rule : Tensor of integers, (B,)
+            Places in `rules`.
+        inputs : Tensor of integers, (B, 5)
+            ``2 a + b`` for the four inputs that are shown and the one that is asked.
+
+        Returns
+        -------
+        x, target : Tensor
+            As from `sample`.
+        """
+        _check_sequences(rule, inputs, len(self.rules))
+        answers = self.rules[rule[:, None], inputs]
+        x = torch.zeros(*inputs.shape, self.num_in)
         columns = torch.stack([inputs // 2, 2 + inputs % 2, 4 + answers], dim=-1)
         x.scatter_(2, columns, 1)
         x[:, -1, 4:] = torch.tensor([0.0, 0.0, 1.0])
         target = torch.full_like(answers, IGNORED)
         target[:, -1] = answers[:, -1]
         return x, target
+
+
+def _check_sequences(rule: Tensor, inputs: Tensor, rules: int) -> None:
+    if rule.dim() != 1 or inputs.shape != (len(rule), BooleanRules.length):
+        raise ValueError(
+            f"rule must have shape (B,) and inputs (B, {BooleanRules.length}): got "
+            f"rule {tuple(rule.shape)}, inputs {tuple(inputs.shape)}"
+        )
+    check_index("the number of rules", rules, rule=rule)
+    check_index("the number of inputs", 4, inputs=inputs)

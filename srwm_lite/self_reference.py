@@ -1,6 +1,6 @@
 """One matrix that makes its own keys, queries and learning rates, and rewrites itself.
 
-Chapter   chapters/11_srwm.ipynb, to come
+Chapter   chapters/11_srwm.ipynb
 Kernel    kernels/srwm.cpp and kernels/srwm.cu, launched by kernels/srwm.py
 Tests     tests/test_srwm.py
 Sources   [1] Irie, Schlag, Csordás & Schmidhuber (2022), arXiv:2202.05780, eqs. 5-8,
@@ -28,7 +28,7 @@ def self_reference_step(
 ) -> tuple[Tensor, Tensor]:
     """Read everything from `W`, then let what was read rewrite it [1].
 
-    ::
+    Equation: eq:srwm ::
 
         y, q, k, b = W u                     the rows of W in four blocks
         q = softmax(q),  k = softmax(k),  b = sigmoid(b)

@@ -1,6 +1,6 @@
 """The self-referential weight matrix as a layer, and what it is compared with.
 
-Chapter   chapters/11_srwm.ipynb, to come
+Chapter   chapters/11_srwm.ipynb
 Kernel    kernels/srwm.cpp and kernels/srwm.cu, launched by kernels/srwm.py
 Tests     tests/test_srwm.py
 Sources   [1] Irie, Schlag, Csordás & Schmidhuber (2022), arXiv:2202.05780.

@@ -55,3 +55,23 @@ def test_the_same_generator_draws_the_same():
     a, b = (BooleanRules().sample(3, torch.Generator().manual_seed(5)) for _ in "ab")
     assert torch.equal(a[0], b[0])
     assert torch.equal(a[1], b[1])
+
+
+def test_given_sequences_are_written_out():
+    x, target = BooleanRules().sequences(
+        torch.tensor([2]), torch.tensor([[0, 3, 1, 2, 3]])
+    )
+    assert x[0].argmax(dim=1).tolist() == [0, 1, 0, 1, 1]
+    assert x[0, :, 2:4].argmax(dim=1).tolist() == [0, 1, 1, 0, 1]
+    assert x[0, :4, 4:6].argmax(dim=1).tolist() == [0, 0, 1, 1]  # XOR
+    assert target.tolist() == [[IGNORED] * 4 + [0]]
+
+
+def test_bad_sequences_are_named():
+    task, inputs = BooleanRules(), torch.zeros(1, 5, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"inputs \(B, 5\): got .* inputs \(1, 4\)"):
+        task.sequences(inputs[:, 0], inputs[:, :4])
+    with pytest.raises(ValueError, match=r"the number of rules - 1 = 3: got 4 to 4"):
+        task.sequences(inputs[:, 0] + 4, inputs)
+    with pytest.raises(ValueError, match=r"the number of inputs - 1 = 3: got 9 to 9"):
+        task.sequences(inputs[:, 0], inputs + 9)

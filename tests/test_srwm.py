@@ -42,6 +42,7 @@ def test_a_step_by_hand():
     assert after[0, 0].tolist() == wanted
 
 
+@pytest.mark.equation("eq:srwm")
 def test_it_is_the_equation_of_the_paper_written_out():
     W, u = matrix(B=1, H=1)[0, 0], inputs(B=1, T=1, H=1)[0, 0, 0]
     Wy, Wq, Wk, Wb = by_block(W).values()

@@ -81,13 +81,21 @@ def _guide(ax: Axes, marks: Mapping[str, float], levels: Mapping[str, float]) ->
         ax.text(1.01, y, words, transform=along, ha="left", va="center", **text)
 
 
-def bars(groups: Series, ylabel: str, *, height: float = 2.6) -> Figure:
+def bars(
+    groups: Series,
+    ylabel: str,
+    *,
+    levels: Mapping[str, float] | None = None,
+    height: float = 2.6,
+) -> Figure:
     """Draw one bar for every group: its mean, and a dot for each seed.
 
     Parameters
     ----------
     groups : mapping from name to array-like, () or (seeds,)
     ylabel : str
+    levels : mapping from words to a number, optional
+        Horizontal lines, such as ``{"ceiling": 0.5}``.
     height : float
         In inches.
     """
@@ -101,6 +109,7 @@ def bars(groups: Series, ylabel: str, *, height: float = 2.6) -> Figure:
         ax.set_xticks(range(len(values)), list(values))
         ax.set_xlim(-0.6, len(values) - 0.4)
         ax.set_ylabel(ylabel)
+        _guide(ax, {}, levels or {})
         ax.margins(y=0.15)
     return figure
 
