@@ -1,6 +1,6 @@
 """A self-referential matrix that reads, rewrites itself, and may be frozen in parts.
 
-Chapter   chapters/11_srwm.ipynb, to come
+Chapter   chapters/11_srwm.ipynb
 Module    srwm_stepper.js and the modules it imports; srwm_rules.js computes
 Tests     tests/test_srwm_stepper.py, tests/test_srwm_stepper_browser.py
 
