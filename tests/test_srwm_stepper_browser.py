@@ -144,7 +144,8 @@ def test_words_and_pictures_tell_what_python_computes(show, steppers):
         )
         assert float(clock.removeprefix("moved ")) == pytest.approx(moved[n], rel=6e-2)
         assert clock.removeprefix("moved ") in page.locator(".fw-told").inner_text()
-    answer = (torch.tensor(widget.read_out) @ made["y"][2]).softmax(dim=-1)
+    read_out = torch.tensor(widget.read_out, dtype=torch.float64)
+    answer = (read_out @ made["y"][2]).softmax(dim=-1)
     note = page.locator(".fw-aside .fw-note").nth(1).inner_text()
     assert note.startswith(f"Likeliest: {['yes', 'no'][int(answer.argmax())]} (")
     assert float(note.split("(")[1][:-2]) == pytest.approx(
