@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from srwm_lite.arguments import check_whole
 from srwm_lite.data import Source, fetch, folder
+from srwm_lite.strokes import WIDTH, centred, ink
 
 CHARACTERS, BACKGROUND, DRAWINGS, SIDE = 1623, 964, 20, 105
 VALIDATION = {  # first and last number of the five alphabets of [2]
@@ -104,6 +105,39 @@ def omniglot(part: str = "train", size: int = 28, *, split: str = "vinyals") -> 
     if size > SIDE:
         raise ValueError(f"size must be at most {SIDE}, that of Omniglot: got {size}")
     return _small(size)[chosen].float() / 255
+
+
+def redrawn(part: str = "train", size: int = 28, dots: int = 320) -> Tensor:
+    """Return the same characters as the page of chapter 12 draws them.
+
+    Some of the inked pixels of a drawing are moved to the middle, made as wide or high
+    as the characters of `srwm_lite.strokes`, and drawn with half as thick a pen, since
+    the lines have a thickness already.
+
+    Parameters
+    ----------
+    part, size
+        As in `omniglot`.
+    dots : int
+        How many points a drawing keeps.
+
+    Returns
+    -------
+    Tensor, (C, 20, size, size)
+    """
+    check_whole(1, size=size, dots=dots)
+    pictures = omniglot(part, SIDE)
+    drawn = []
+    for character in pictures:
+        places = torch.stack([_dotted(one, dots) for one in character])
+        drawn.append(ink(centred(places)[:, 0], size, WIDTH / 2))
+    return torch.stack(drawn)
+
+
+def _dotted(picture: Tensor, dots: int) -> Tensor:
+    """Return places (x, y) of ink, spread over all of it, (1, dots, 2)."""
+    places = picture.nonzero().flip(-1).float()
+    return places[None, torch.linspace(0, len(places) - 1, dots).long()]
 
 
 def members(part: str, split: str = "vinyals") -> Tensor:

@@ -56,10 +56,10 @@ def characters(
     control = _straightened(control) if straight else control
     strokes = torch.randint(2, 5, (count, 1), generator=generator)
     absent = torch.arange(4) >= strokes
-    return _centred(control.masked_fill(absent[..., None, None], torch.nan))
+    return centred(control.masked_fill(absent[..., None, None], torch.nan))
 
 
-def _centred(control: Tensor) -> Tensor:
+def centred(control: Tensor) -> Tensor:
     """Move every character to the middle, `SIDE` wide or high, whichever is more."""
     here = ~control.isnan()
     low = torch.where(here, control, torch.inf).amin(dim=(1, 2))

@@ -165,3 +165,17 @@ def test_the_real_pictures_are_dark_on_light():
     assert 0.05 < pictures.mean() < 0.12
     assert pictures[:, :, 0].mean() < 0.02
     assert pictures.amax(dim=(-1, -2)).min() > 0.3
+
+
+def test_redrawn_characters_stand_in_the_middle(monkeypatch):
+    pictures = torch.zeros(2, 3, module.SIDE, module.SIDE)
+    pictures[0, :, 10:40, 20:24] = 1  # a bar, upright, and one that lies
+    pictures[1, :, 90:93, 5:100] = 1
+    monkeypatch.setattr(module, "omniglot", lambda part, size: pictures)
+    x = module.redrawn("test", 28)
+    assert x.shape == (2, 3, 28, 28)
+    torch.testing.assert_close(x, x.flip(-1, -2), atol=0.02, rtol=0)
+    long = x[:, 0].sum(dim=(1, 2)) / x[0, 0].max()
+    assert (x[0, 0].amax(dim=1) > 0.5).sum() == pytest.approx(0.72 * 28, abs=2)
+    assert (x[1, 0].amax(dim=0) > 0.5).sum() == pytest.approx(0.72 * 28, abs=2)
+    assert (long > 20).all()

@@ -19,6 +19,8 @@ FRAME: dict[str, Any] = {
     "num_heads": 8,
     "d_hidden": 256,
 }
+SMALL = {**FRAME, "stem": "small conv", "d_model": 96, "num_heads": 6, "d_hidden": 192}
+DRAWN = "Omniglot in the pen of the page, and 1000 invented characters in training"
 ABOUT = "Omniglot, 1028 characters and their turns to train, 423 to test"
 
 
@@ -39,6 +41,13 @@ def laptop() -> Settings:
     }
 
 
+def page() -> Settings:
+    """Return the net of the page where the reader draws, small enough to travel."""
+    pictures = Pictures("page", 28, (500, 0, 0))
+    sizes: Any = {"steps": 12_000, "frame": SMALL, "lr": {"SRWM": RATES["SRWM"]}}
+    return {"to draw for": setting(pictures, DRAWN, **sizes)}
+
+
 def paper() -> Settings:
     """Return the sizes of [1]: pictures of 28 x 28, four convolutions, width 256."""
     pictures = Pictures("omniglot", 28)
@@ -50,5 +59,5 @@ def paper() -> Settings:
 EXPERIMENT = Experiment(
     "omniglot",
     "five models learn new characters of Omniglot from one drawing of each",
-    {"quick": quick, "laptop": laptop, "paper": paper},
+    {"quick": quick, "laptop": laptop, "page": page, "paper": paper},
 )

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple
 
+import torch
 from torch import Generator, Tensor, nn
 
 from srwm_lite.episodes import Episode, FewShot
 from srwm_lite.experiments.layers import LAYERS
 from srwm_lite.few_shot import FewShotNet
 from srwm_lite.models import Layer
-from srwm_lite.omniglot import omniglot
+from srwm_lite.omniglot import omniglot, redrawn
 from srwm_lite.srwm import SRWM
 from srwm_lite.stems import conv_stem, mlp_stem
 from srwm_lite.strokes import alphabet
@@ -27,9 +28,13 @@ SIZE, STEM, FEATURES = 14, "mlp", 32
 WIDTH: dict[str, int] = {"d_model": 64, "num_heads": 4, "num_layers": 2}
 WARMUP, CLIP = 0.05, 1.0
 
-STEMS: dict[str, Callable[[int, int], nn.Module]] = {"mlp": mlp_stem, "conv": conv_stem}
+STEMS: dict[str, Callable[[int, int], nn.Module]] = {
+    "mlp": mlp_stem,
+    "conv": conv_stem,
+    "small conv": partial(conv_stem, channels=32),
+}
 HERE: dict[str, Layer] = {**LAYERS, "SRWM": partial(SRWM, **SRWM_OPTIONS)}
-PARTS = ("train", "val", "test")
+PARTS, OURS = ("train", "val", "test"), ("curved", "straight")
 
 
 class Pictures(NamedTuple):
@@ -38,7 +43,8 @@ class Pictures(NamedTuple):
     Attributes
     ----------
     source : str
-        ``"curved"`` or ``"straight"`` strokes of our own, or ``"omniglot"``.
+        ``"curved"`` or ``"straight"`` strokes of our own, ``"omniglot"``, or
+        ``"page"``: Omniglot redrawn, with both of ours beside it in training.
     size : int
         Pixels of a side.
     counts : tuple of int
@@ -69,6 +75,9 @@ class Pictures(NamedTuple):
 def _drawn(source: str, part: str, size: int, count: int) -> Tensor:
     if source == "omniglot":
         return omniglot(part, size)
+    if source == "page":
+        ours = [_drawn(kind, part, size, count) for kind in OURS * (part == "train")]
+        return torch.cat([redrawn(part, size), *ours])
     seed = PARTS.index(part)
     return alphabet(count, size=size, straight=source == "straight", seed=seed)
 
@@ -89,7 +98,7 @@ class Sight:
     size, ways : int
         Pixels of a side, and classes to name.
     stem : str
-        ``"mlp"`` or ``"conv"``.
+        One of `STEMS`.
     features, d_model, num_heads, num_layers, d_hidden : int
     reminder : bool
         As in `srwm_lite.few_shot.FewShotNet`.
