@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from srwm_lite import distributed
 from srwm_lite.identity import Identity, identity
 from srwm_lite.schedules import Schedule
 
@@ -63,14 +64,18 @@ class Run:
     def step(self) -> None:
         """Take one step; until the weights change, an interrupt can be undone."""
         start, self.before = time.perf_counter(), self.randomness()
-        value = _checked(self.loss(self.model, *self.sample(self.generator)))
-        self.demand_finite("loss", value)
+        batch, weight = distributed.share(self.sample(self.generator))
+        value = _checked(self.loss(self.model, *batch)) * weight
+        whole = value.detach().clone()
+        distributed.add_up([whole])
+        self.demand_finite("loss", whole)
         self.optimiser.zero_grad()
         value.sum().backward()
-        slopes = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
+        slopes = [p.grad for p in self.model.parameters() if p.grad is not None]
         if not slopes:
             raise ValueError(NO_GRADIENT)
-        length = torch.stack(slopes).norm()
+        distributed.add_up(slopes)
+        length = torch.stack([slope.norm() for slope in slopes]).norm()
         self.demand_finite("length of the gradient", length)
         self._prepare(length)
         self.whole = False
@@ -78,7 +83,7 @@ class Run:
         advance: Any = getattr(self.model, "advance", None)
         if advance is not None:  # a model that carries its memory on
             advance()
-        self.losses.append(value.detach().clone())  # else it pins the heap around it
+        self.losses.append(whole)
         self.seconds += time.perf_counter() - start
         self.before, self.whole = self.randomness(), True
 
@@ -112,7 +117,9 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint; no step is not worth it, nor is a torn one."""
-        if self.path is None or not self.whole or not self.losses:
+        if self.path is None or not (
+            self.whole and self.losses and distributed.first()
+        ):
             return
         contents = {
             "identity": self.identity,
@@ -135,7 +142,8 @@ class Run:
         torch.set_rng_state(saved["randomness"][1])
         self.before = saved["randomness"]
         self.losses, self.seconds = saved["losses"], saved["seconds"]
-        print(f"goes on from {self.path} at step {len(self.losses)} of {steps}")
+        if distributed.first():
+            print(f"goes on from {self.path} at step {len(self.losses)} of {steps}")
 
 
 def _checked(loss: Any) -> Tensor:

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from srwm_lite import backends
+from srwm_lite import backends, distributed
 from srwm_lite.checkpoints import DivergedError, Run, Sample, Score
 from srwm_lite.schedules import Schedule, warmup_cosine, warmup_linear
+from srwm_lite.shared_norms import shared_norms
 
 __all__ = [
     "DivergedError",
@@ -64,6 +65,7 @@ def fit(
     stop: float | None = None,
     clip: float | None = None,
     schedule: Schedule | None = None,
+    watch: Callable[[Run], Any] | None = None,
 ) -> History:
     """Train `model` with Adam.
 
@@ -94,6 +96,9 @@ def fit(
     schedule : callable, optional
         ``schedule(step)`` multiplies `lr` in that step, counted from 0: such as
         `warmup_cosine`. A run goes on only with the clip and the schedule it had.
+    watch : callable, optional
+        ``watch(run)`` is called at the beginning and after every step: such as
+        `srwm_lite.logbook.Logbook`.
 
     Returns
     -------
@@ -114,15 +119,24 @@ def fit(
     with _own_randomness(seed):
         run = Run(model, sample, loss, lr, seed, checkpoint, clip, schedule)
         run.resume(steps)
+        distributed.wait()
         try:
-            with progress(total=steps, initial=len(run.losses)) as bar:
+            bar = progress(total=steps, initial=len(run.losses))
+            with bar, shared_norms(model):
+                _watch(watch, run)
                 while not run.finished(steps, every, stop):
                     run.step()
                     bar.update()
+                    _watch(watch, run)
         except BaseException:
             run.save()
             raise
     return History(torch.stack(run.losses).cpu(), len(run.losses), run.seconds)
+
+
+def _watch(watch: Callable[[Run], Any] | None, run: Run) -> None:
+    if watch is not None and distributed.first():
+        watch(run)
 
 
 def _check_callable(**functions: Any) -> None:
@@ -153,7 +167,7 @@ def _own_randomness(seed: int) -> Iterator[None]:
 
 def progress(items: Iterable[Any] | None = None, **options: Any) -> Any:
     """Return tqdm's bar, switched off where ``SRWM_LITE_PROGRESS`` is 0."""
-    off = os.environ.get("SRWM_LITE_PROGRESS") == "0"
+    off = os.environ.get("SRWM_LITE_PROGRESS") == "0" or not distributed.first()
     return tqdm(items, disable=off, leave=False, **options)
 
 

@@ -364,3 +364,25 @@ def test_the_stored_results_of_the_repository_are_whole():
                 for run in runs
             )
             assert all(run["commit"].rstrip("+").isalnum() for run in runs)
+
+
+def test_weights_are_kept_where_wanted_and_a_log_always(stored, tmp_path):
+    options = {"seeds": (0,), "folder": tmp_path, "models": ("RDN",), "keep": True}
+    result = experiments.run(experiment(), **options)
+    [run], [path] = result["runs"], (tmp_path / ".kept").iterdir()
+    model = setting().frame(LAYERS["RDN"])
+    model.load_state_dict(torch.load(path))
+    assert RUN.test(model, setting()) == run["scores"]
+    [log] = (tmp_path / ".unfinished").iterdir()
+    [line] = map(json.loads, log.read_text().splitlines())
+    assert (line["step"], log.suffix) == (6, ".jsonl")
+    assert 0 <= line["accuracy"] <= 1
+    assert not (stored[1] / ".kept").exists()
+
+
+def test_a_memory_that_is_carried_cannot_be_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr("srwm_lite.distributed.world", lambda: 2)
+    monkeypatch.setattr("srwm_lite.distributed.wait", lambda: None)
+    reader = partial(Carried, ids=torch.arange(9), num=1, length=7)
+    with pytest.raises(ValueError, match="cannot be shared by 2 processes: use one"):
+        experiments.run(experiment(reader=reader), folder=tmp_path)

@@ -14,7 +14,8 @@ associative_memory baselines models scores tokens tasks boolean_rules chains sta
 programs trees list_ops programs_and_lists formal_languages state_tracking data text
 ngrams carried_state corpus language_model strokes omniglot episodes stems few_shot
 few_shot_weights task_switch
-schedules identity checkpoints training trace plots widgets experiments checks
+schedules identity distributed shared_norms checkpoints logbook training
+trace plots widgets experiments checks
 """.split()
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(ROOT.glob("srwm_lite/**/*.py")) + sorted(ROOT.glob("kernels/**/*.py"))

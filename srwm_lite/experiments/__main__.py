@@ -6,18 +6,22 @@
     python -m srwm_lite.experiments state_tracking
     python -m srwm_lite.experiments state_tracking --preset quick --seeds 0 --out /tmp
     python -m srwm_lite.experiments state_tracking --rates 1e-3 3e-3 --seeds 9
+    torchrun --nproc_per_node=2 -m srwm_lite.experiments few_shot --keep
 
 Every finished training is stored at once, and an unfinished one now and then: stop with
-Ctrl-C, start again, and it goes on.
+Ctrl-C, start again, and it goes on. Beside the results lie the log of every training
+(``.unfinished/*.jsonl``) and, with ``--keep``, the weights (``.kept/*.pt``).
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from srwm_lite import distributed
 from srwm_lite.data import DataUnavailable
 from srwm_lite.experiments import NAMES, find, origin, run, table
 
@@ -38,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument("--rates", nargs="+", type=float, help="try learning rates")
     line.add_argument("--steps", type=int, help="steps of each, with --rates")
     line.add_argument("--again", action="store_true", help="forget what is stored")
+    line.add_argument("--keep", action="store_true", help="keep the trained weights")
     line.add_argument("--out", type=Path, help="folder for the results")
     line.add_argument("--threads", type=int, default=1, help="threads of torch")
     return line
@@ -52,19 +57,23 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     torch.set_num_threads(args.threads)
     try:
-        result = run(
-            find(args.name),
-            args.preset,
-            seeds=args.seeds,
-            models=args.models,
-            settings=args.settings,
-            rates=args.rates,
-            steps=args.steps,
-            again=args.again,
-            folder=args.out,
-        )
+        with distributed.joined():
+            result = run(
+                find(args.name),
+                args.preset,
+                seeds=args.seeds,
+                models=args.models,
+                settings=args.settings,
+                rates=args.rates,
+                steps=args.steps,
+                again=args.again,
+                keep=args.keep,
+                folder=args.out,
+            )
     except (ValueError, DataUnavailable) as error:
         line.error(str(error))
+    if os.environ.get("RANK", "0") != "0":
+        return 0
     for setting in result["settings"]:
         print(f"\n{setting}\n\n{table(result, setting)}")
     print(f"\n{origin(result)}")

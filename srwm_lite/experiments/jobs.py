@@ -30,8 +30,14 @@ class Job(NamedTuple):
 
     def unfinished(self, path: Path) -> Path:
         """Return where its checkpoint lies while the results go to `path`."""
-        words = re.sub(r"[^\w.]+", "-", "-".join(map(str, self)))
-        return path.parent / ".unfinished" / f"{path.stem}-{words}.pt"
+        return path.parent / ".unfinished" / f"{path.stem}-{self._words()}.pt"
+
+    def kept(self, path: Path) -> Path:
+        """Return where its weights lie, if they are kept."""
+        return path.parent / ".kept" / f"{path.stem}-{self._words()}.pt"
+
+    def _words(self) -> str:
+        return re.sub(r"[^\w.]+", "-", "-".join(map(str, self)))
 
 
 def file_name(name: str, preset: str, rates: Sequence[float] | None = None) -> str:

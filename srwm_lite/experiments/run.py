@@ -9,16 +9,25 @@ on where it was.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from srwm_lite import distributed
+from srwm_lite.checkpoints import check_path, write
 from srwm_lite.experiments.jobs import Job, check_same, file_name, forget, jobs, stored
-from srwm_lite.experiments.setting import Experiment, Setting, Settings
+from srwm_lite.experiments.setting import (
+    Experiment,
+    Setting,
+    Settings,
+    Test,
+    prepare,
+)
 from srwm_lite.experiments.store import (
     RESULTS,
     Record,
@@ -27,11 +36,13 @@ from srwm_lite.experiments.store import (
     save,
     summary,
 )
+from srwm_lite.logbook import Logbook
 from srwm_lite.models import recurrence_off, writes_off
 from srwm_lite.schedules import warmup_cosine
 from srwm_lite.training import DivergedError, evaluate, fit, progress
 
 EVERY, POINTS = 100, 20  # steps between checkpoints, points of a stored curve
+LINES, VALID = 50, 2  # steps between lines of the log, seed of what is asked there
 
 
 def run(
@@ -44,6 +55,7 @@ def run(
     rates: Sequence[float] | None = None,
     steps: int | None = None,
     again: bool = False,
+    keep: bool = False,
     folder: Path | None = None,
 ) -> Record:
     """Run what is not yet stored, and return all results.
@@ -63,6 +75,9 @@ def run(
         Steps of these trials, as many as the preset takes if omitted.
     again : bool
         Forget what is stored of the jobs that are asked for.
+    keep : bool
+        Write the ``state_dict`` of every model that is trained now into the folder
+        ``.kept`` beside the results.
     folder : path, optional
         Where the results lie; ``benchmarks/results`` if omitted.
 
@@ -81,8 +96,9 @@ def run(
     known = _shortened(experiment.settings(preset), rates, steps)
     path = _folder(folder) / f"{file_name(experiment.name, preset, rates)}.json"
     wanted = list(jobs(known, seeds, models, settings, rates))
-    if again:
+    if again and distributed.first():
         forget(path, wanted)
+    distributed.wait()
     check_same(path, known, rates)
     done = {Job.of(record) for record in stored(path)}
     missing = [job for job in wanted if job not in done]
@@ -90,18 +106,14 @@ def run(
     for job in progress(missing, desc="runs"):
         started = circumstances()
         checkpoint = job.unfinished(path)
-        record = {**train(known[job.setting], job, checkpoint), **started}
-        runs = _sorted([*stored(path), record], known)
-        save(path, _contents(experiment, preset, known, runs))
-        checkpoint.unlink(missing_ok=True)
+        options = {"weights": job.kept(path)} if keep else {}
+        trained = train(known[job.setting], job, checkpoint, **options)
+        if distributed.first():
+            runs = _sorted([*stored(path), {**trained, **started}], known)
+            save(path, _contents(experiment, preset, known, runs))
+            checkpoint.unlink(missing_ok=True)
+    distributed.wait()
     return load(path)
-
-
-def prepare(settings: Iterable[Setting]) -> None:
-    """See to it that the data are there, before anything is trained."""
-    for setting in settings:
-        if setting.ready is not None:
-            setting.ready()
 
 
 def _shortened(
@@ -114,14 +126,23 @@ def _shortened(
     return {name: dataclasses.replace(s, steps=steps) for name, s in known.items()}
 
 
-def train(setting: Setting, job: Job, checkpoint: Path) -> Record:
-    """Train one model, test it, and test it again with its switches off."""
+def train(
+    setting: Setting, job: Job, checkpoint: Path, weights: Path | None = None
+) -> Record:
+    """Train one model, test it, and test it again with its switches off.
+
+    Of several processes, the first one tests, and writes the weights if it shall.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.seed)
         model = setting.frame(setting.layers[job.model])
     size = sum(p.numel() for p in model.parameters())
     record: Record = {**job._asdict(), "parameters": size}
     record |= _fit(model, setting, job, checkpoint)
+    if not distributed.first():
+        return record
+    if weights is not None:
+        write(check_path(weights), model.state_dict())
     for words, off in switches(model).items():
         with off:
             record[words] = test(model, setting)
@@ -144,6 +165,7 @@ def _fit(model: nn.Module, setting: Setting, job: Job, checkpoint: Path) -> Reco
             seed=job.seed,
             checkpoint=checkpoint,
             every=EVERY,
+            watch=logbook(model, setting, checkpoint.with_suffix(".jsonl")),
             **options,
         )
     except DivergedError as error:
@@ -154,6 +176,20 @@ def _fit(model: nn.Module, setting: Setting, job: Job, checkpoint: Path) -> Reco
         "seconds": round(history.seconds, 2),
         "curve": [round(float(part.mean()), 4) for part in parts],
     }
+
+
+def logbook(model: nn.Module, setting: Setting, path: Path) -> Logbook:
+    """Return the log of a training: it asks the same few questions again and again."""
+    asked = setting.watched()
+
+    def accuracy(asked: Test) -> float:
+        score = evaluate(
+            model, asked.sample, asked.metric, batches=asked.batches, seed=VALID
+        )
+        return float(score.reshape(-1)[0])
+
+    watched = None if asked is None else partial(accuracy, asked)
+    return Logbook(path, steps=setting.steps, every=LINES, accuracy=watched)
 
 
 def switches(model: nn.Module) -> dict[str, AbstractContextManager[None]]:

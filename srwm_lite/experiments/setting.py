@@ -4,12 +4,13 @@ Chapters  those that show stored results, see `srwm_lite.experiments`
 Tests     tests/test_experiments.py
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
+from srwm_lite import distributed
 from srwm_lite.checkpoints import Sample, Score
 from srwm_lite.experiments.layers import LAYERS
 from srwm_lite.identity import describe
@@ -159,6 +160,18 @@ class Setting:
 
 
 Settings = Mapping[str, Setting]
+
+
+def prepare(settings: Iterable[Setting]) -> None:
+    """See to it that the data are there, before anything is trained."""
+    for setting in settings:
+        if setting.reader is not None and distributed.world() > 1:
+            raise ValueError(
+                f"{setting.about}: the memory is carried from batch to batch, so a "
+                f"batch cannot be shared by {distributed.world()} processes: use one"
+            )
+        if setting.ready is not None:
+            setting.ready()
 
 
 @dataclass(frozen=True)
