@@ -6,6 +6,7 @@ Tests     tests/test_boolean_rules.py
 Shapes    B batch, T = 5 time steps: four examples, then a question.
 """
 
+from itertools import permutations
 from typing import ClassVar
 
 import torch
@@ -60,6 +61,16 @@ class BooleanRules:
         order = torch.rand(batch, 4, generator=generator).argsort(dim=1)
         asked = torch.randint(4, (batch, 1), generator=generator)
         return self.sequences(rule[:, 0], torch.cat([order, asked], dim=1))
+
+    def every(self) -> tuple[Tensor, Tensor]:
+        """Write out all sequences: rules by 24 orders by 4 questions, in this order.
+
+        On these, a right share above `ceiling` is impossible without a memory.
+        """
+        orders = torch.tensor(list(permutations(range(4))))
+        sizes = len(self.rules), len(orders), 4
+        rule, order, asked = torch.cartesian_prod(*map(torch.arange, sizes)).T
+        return self.sequences(rule, torch.cat([orders[order], asked[:, None]], dim=1))
 
     def sequences(self, rule: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Write out given sequences.

@@ -67,6 +67,17 @@ def test_given_sequences_are_written_out():
     assert target.tolist() == [[IGNORED] * 4 + [0]]
 
 
+def test_every_sequence_occurs_once_and_a_fixed_answer_is_at_most_at_the_ceiling():
+    task = BooleanRules()
+    x, target = task.every()
+    assert len(x.flatten(1).unique(dim=0)) == len(x) == 4 * 24 * 4
+    answers = target[:, -1].view(4, 24, 4)
+    assert torch.equal(answers, task.rules[:, None].expand(4, 24, 4))
+    fixed = torch.cartesian_prod(*4 * [torch.arange(2)])
+    shares = [(answers == f).double().mean().item() for f in fixed]
+    assert max(shares) == task.ceiling
+
+
 def test_bad_sequences_are_named():
     task, inputs = BooleanRules(), torch.zeros(1, 5, dtype=torch.long)
     with pytest.raises(ValueError, match=r"inputs \(B, 5\): got .* inputs \(1, 4\)"):
