@@ -25,7 +25,17 @@ export function resultText(lesson, player) {
     player.at < lesson.ways ? `After ${player.at} of ${lesson.ways} pictures t` : "T";
   return (
     `${early}he matrix says: ${name(n)}, ${share(now[n])}; ` +
-    `with writes off, ${name(n)} gets ${share(without[n])}.${truthText(lesson, n, name)}`
+    `with writes off, ${name(n)} gets ${share(without[n])}.` +
+    truthText(lesson, n, name)
+  );
+}
+
+/** What an exam has found. */
+export function scoreText({ score, ways }) {
+  if (!score) return "";
+  return (
+    `Of ${score.asked} drawings by other hands it names ${score.right} right; with ` +
+    `writes off ${score.without}, and by chance about ${score.asked / ways}.`
   );
 }
 
@@ -87,11 +97,15 @@ export function answerView(lesson, player) {
   );
   const off = h("input", {
     type: "checkbox",
-    onchange: () => player.set("writes_off", off.checked),
+    onchange: () => {
+      player.set("writes_off", off.checked);
+      player.speak();
+    },
   });
   const text = h("p", { class: "fw-result" });
+  const score = h("p", { class: "fw-score" });
   const node = h("section", { class: "fw-answer", "aria-label": "Answer" });
-  node.append(verdict.node, list, key, text, field("Writes off", off));
+  node.append(verdict.node, list, key, text, score, field("Writes off", off));
   const draw = (skin) => {
     off.checked = player.off;
     const even = lesson.names.map(() => 1 / lesson.ways);
@@ -108,6 +122,7 @@ export function answerView(lesson, player) {
     );
     verdict.draw(skin, now, n);
     text.textContent = resultText(lesson, player);
+    score.textContent = scoreText(lesson);
   };
   return { node, draw };
 }

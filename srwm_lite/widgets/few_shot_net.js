@@ -2,49 +2,15 @@
 // self-referential matrices rewrite themselves.
 import { NET_PARTS, dense, layerNorm } from "./net_parts.js";
 import { readTensors } from "./safetensors.js";
+import { selfStep, softmax, splitRows } from "./srwm_rules.js";
 
 const add = (a, b) => a.map((x, n) => x + b[n]);
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-export function softmax(values) {
-  const top = values.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = values.map((x) => Math.exp(x - top));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((x) => x / sum);
-}
-
-/** The number of rows in the blocks y, q, k and beta of a matrix. */
-export const blockRows = (rows, K) => [rows - 2 * K - 4, K, K, 4];
-
-const readRows = (W, first, rows, x) => {
-  const out = new Float64Array(rows);
-  for (let i = 0; i < rows; i++) {
-    let sum = 0;
-    const start = first + i * x.length;
-    for (let j = 0; j < x.length; j++) sum += W[start + j] * x[j];
-    out[i] = sum;
-  }
-  return out;
-};
-
-/** Read all from one head of W, then let what was read rewrite it; returns y. */
-export function selfReferenceStep(W, first, rows, u) {
-  const K = u.length;
-  const V = rows - 2 * K - 4;
-  const all = readRows(W, first, rows, u);
-  const [q, k] = [V, V + K].map((n) => softmax(all.subarray(n, n + K)));
-  const rates = all.subarray(rows - 4).map(sigmoid);
-  const shift = readRows(
-    W,
-    first,
-    rows,
-    q.map((x, j) => x - k[j]),
-  );
-  const block = blockRows(rows, K).flatMap((n, which) => Array(n).fill(which));
-  for (let i = 0; i < rows; i++)
-    for (let j = 0; j < K; j++)
-      W[first + i * K + j] += rates[block[i]] * shift[i] * k[j];
-  return all.subarray(0, V);
+/** The rows of every head, in its blocks y, q, k and beta. */
+function inBlocks({ data, shape: [heads, rows, K] }) {
+  const row = (n) => [...data.subarray(n * K, (n + 1) * K)];
+  const list = (n, make) => Array.from({ length: n }, (_, i) => make(i));
+  return list(heads, (h) => splitRows(list(rows, (i) => row(h * rows + i))));
 }
 
 export class Net {
@@ -54,7 +20,7 @@ export class Net {
     this.is = JSON.parse(metadata.net);
     this.made = JSON.parse(metadata.made);
     this.layers = Array.from({ length: this.is.num_layers }, (_, n) => n);
-    this.start = this.layers.map((n) => this.matrix(n).data);
+    this.start = this.layers.map((n) => inBlocks(this.matrix(n)));
   }
 
   /** The tensors of a part, as {weight, bias}. */
@@ -84,37 +50,39 @@ export class Net {
     const told = Array.from({ length: this.is.ways }, (_, n) => Number(n === label));
     let x = dense(Float64Array.from([...features, ...told]), this.of("mixer.embed"));
     const next = this.layers.map((n) => {
-      const W = Float64Array.from(states[n]);
-      x = this.block(n, x, W);
-      return W;
+      const steps = this.rewrite(states[n], this.inner(n, x));
+      x = this.block(n, x, Float64Array.from(steps.flatMap(({ y }) => y)));
+      return steps.map(({ blocks }) => blocks);
     });
     x = layerNorm(x, this.of("mixer.read_out.0"));
     return { logits: dense(x, this.of("mixer.read_out.1")), states: next };
   }
 
-  block(n, x, W) {
+  /** What the matrices of a layer read. */
+  inner(n, x) {
+    const on = this.is.srwm.norm_on === "layer";
+    return on ? layerNorm(x, this.of(`mixer.blocks.${n}.norm`)) : x;
+  }
+
+  /** Let every head read its part of the input, and rewrite itself. */
+  rewrite(heads, x) {
+    const K = x.length / heads.length;
+    return heads.map((blocks, h) => {
+      const u = x.subarray(h * K, (h + 1) * K);
+      return selfStep(blocks, this.is.srwm.input_softmax ? softmax(u) : u);
+    });
+  }
+
+  /** The rest of a block, from what its matrices put out. */
+  block(n, x, y) {
     const of = (name) => this.of(`mixer.blocks.${n}.${name}`);
-    const { norm_on: on } = this.is.srwm;
-    const normed = on === "none" ? x : layerNorm(x, of("norm"));
-    const y = dense(this.mix(n, on === "layer" ? normed : x, W), of("layer.out"));
-    const sum = add(on === "residual" ? normed : x, y);
+    const normed = this.is.srwm.norm_on === "residual" ? layerNorm(x, of("norm")) : x;
+    const sum = add(normed, dense(y, of("layer.out")));
     const inner = dense(
       layerNorm(sum, of("feed_forward.0")),
       of("feed_forward.1"),
     ).map((value) => Math.max(value, 0));
     return add(sum, dense(inner, of("feed_forward.3")));
-  }
-
-  /** Let every head read its part of the input, and rewrite itself. */
-  mix(layer, x, W) {
-    const [heads, rows, K] = this.matrix(layer).shape;
-    const out = [];
-    for (let h = 0; h < heads; h++) {
-      const part = x.subarray(h * K, (h + 1) * K);
-      const u = this.is.srwm.input_softmax ? softmax(part) : part;
-      out.push(...selfReferenceStep(W, h * rows * K, rows, u));
-    }
-    return Float64Array.from(out);
   }
 
   /**

@@ -1,11 +1,13 @@
 // All heads of one layer side by side, in the four blocks of their rows.
 import { h, lessMotion, say } from "./dom.js";
 import { drawMatrix, pen } from "./draw.js";
-import { blockRows } from "./few_shot_net.js";
 
-const BLOCKS = ["y", "q", "k", "β"];
+const SIGN_OF = ["y", "q", "k", "β"];
 const [EDGE, GAP_BETWEEN, HEAD, TALLEST, LASTS] = [22, 4, 20, 400, 450];
 const MOST = 0.995; // entries beyond this share have full colour
+
+/** The number of rows in the blocks y, q, k and beta of a matrix. */
+const blockRows = (rows, K) => [rows - 2 * K - 4, K, K, 4];
 
 /** The magnitude that all but a few entries stay below. */
 function usual(values) {
@@ -34,7 +36,7 @@ function drawNames(ctx, skin, { boxes, left, wide }, heads) {
   ctx.fillStyle = skin.muted;
   ctx.textBaseline = "middle";
   ctx.textAlign = "left";
-  boxes.forEach(([top, tall], n) => ctx.fillText(BLOCKS[n], 3, top + tall / 2 + 1));
+  boxes.forEach(([top, tall], n) => ctx.fillText(SIGN_OF[n], 3, top + tall / 2 + 1));
   ctx.textAlign = "center";
   for (let n = 0; n < heads; n++) {
     const name = heads > 4 ? String(n + 1) : `head ${n + 1}`;
@@ -138,7 +140,7 @@ export function movedText(lesson, layer, step) {
     const row = Math.floor(n / K) % rows;
     sums[ends.findIndex((end) => row < end)] += x * x;
   });
-  const most = BLOCKS[sums.indexOf(Math.max(...sums))];
+  const most = SIGN_OF[sums.indexOf(Math.max(...sums))];
   const each = heads * rows * K;
   return (
     `The matrix has moved by ${say(100 * far, 2)} % of its length, ` +

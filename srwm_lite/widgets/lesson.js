@@ -1,5 +1,5 @@
 // The lesson: what is drawn, what it is called, and what the matrix makes of it.
-import { Net, softmax } from "./few_shot_net.js";
+import { Net } from "./few_shot_net.js";
 import {
   drawing,
   drawnBy,
@@ -8,9 +8,12 @@ import {
   someHand,
 } from "./hand_strokes.js";
 import { Paper } from "./paper.js";
+import { softmax } from "./srwm_rules.js";
 
 export const share = (p) => `${Math.round(100 * p)} %`;
 const norm = (values) => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
+const largestAt = (values) => values.indexOf(Math.max(...values));
+const EACH = 10; // drawings of every character in an exam
 
 /** Another order, in which nothing stays where it was. */
 export function mixedUp(list, random) {
@@ -63,6 +66,7 @@ export class Lesson {
   read() {
     const shown = this.seen.slice(0, this.ways).map(({ features }) => features);
     Object.assign(this, this.net.lesson(shown, this.labels, this.asked));
+    this.score = null;
   }
 
   /** Take note of a change on sheet n. */
@@ -105,14 +109,34 @@ export class Lesson {
 
   /** The matrices of a layer: as they are, since the start, or what a step changed. */
   matrices(layer, step, view) {
-    const at = (n) => this.states[Math.min(n, this.states.length - 1)][layer];
+    const last = this.states.length - 1;
+    const at = (n) => Float64Array.from(this.states[Math.min(n, last)][layer].flat(3));
     if (view === "whole") return at(step);
     const before = view === "since" ? at(0) : at(Math.max(step - 1, 0));
     return at(step).map((x, n) => x - before[n]);
   }
 
+  /** Let other hands draw every character again, and count the right answers. */
+  examine() {
+    const score = { asked: 0, right: 0, without: 0 };
+    const states = { right: this.states[this.ways], without: this.states[0] };
+    this.papers.slice(0, this.ways).forEach(({ strokes, empty }, n) => {
+      for (let i = 0; i < (empty ? 0 : EACH); i++) {
+        const drawn = drawnBy(...this.handFor(strokes));
+        const features = this.net.see(drawing(drawn, this.size));
+        score.asked++;
+        for (const [name, from] of Object.entries(states)) {
+          const { logits } = this.net.step(features, null, from);
+          score[name] += Number(largestAt(logits) === this.labels[n]);
+        }
+      }
+    });
+    this.score = score;
+  }
+
   /** How far a layer has moved, as a share of its size. */
   moved(layer, step) {
-    return norm(this.matrices(layer, step, "since")) / norm(this.net.start[layer]);
+    const start = norm(this.matrices(layer, 0, "whole"));
+    return norm(this.matrices(layer, step, "since")) / start;
   }
 }

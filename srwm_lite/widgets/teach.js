@@ -1,6 +1,6 @@
 // Teach it in the page: five drawings with labels, a query, and a matrix that rewrites
 // itself while it reads them. All of it is computed where it is shown.
-import { answerView, resultText } from "./answer_view.js";
+import { answerView, resultText, scoreText } from "./answer_view.js";
 import { skin } from "./colours.js";
 import { button, field, h, select } from "./dom.js";
 import { headsView, movedText } from "./heads_view.js";
@@ -59,6 +59,11 @@ function toolbar(lesson, clock, changedAll) {
     does();
     changedAll(words);
   };
+  const exam = button("Ask 50 times", () => {
+    lesson.examine();
+    clock.changed();
+    clock.spoken.speak(scoreText(lesson));
+  });
   const all = lesson.papers.map((_, n) => n);
   const fresh = () => {
     all.slice(0, lesson.ways).forEach((n) => lesson.invent(n));
@@ -84,6 +89,7 @@ function toolbar(lesson, clock, changedAll) {
     ),
     button("Five new characters", every(fresh, "Five new characters and a query.")),
     button("Clear all", every(empty, "All sheets are empty.")),
+    exam,
   );
   const shown = h(
     "div",
@@ -93,6 +99,7 @@ function toolbar(lesson, clock, changedAll) {
   );
   const draw = () => {
     layer.value = String(clock.layer);
+    exam.disabled = lesson.drawn < lesson.ways;
   };
   return { node, shown, draw };
 }

@@ -85,7 +85,7 @@ class TeachMe(HouseWidget):
         *,
         names: Sequence[str] | None = None,
         drawn: bool = True,
-        seed: int = 0,
+        seed: int = 44,
         layer: int = 0,
         writes_off: bool = False,
         step: int | None = None,

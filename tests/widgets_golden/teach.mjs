@@ -8,7 +8,7 @@ function runLesson({ Net }, { file, pictures, labels }) {
   return {
     made: net.made,
     seen: seen.map((x) => [...x]),
-    states: states.map((layers) => layers.map((W) => [...W])),
+    states: states.map((layers) => layers.map((heads) => heads.flat(3))),
     logits: logits.map((x) => [...x]),
   };
 }
