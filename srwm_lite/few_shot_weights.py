@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from srwm_lite.arguments import check_range
 from srwm_lite.few_shot import FewShotNet
 from srwm_lite.srwm import SRWM
 
@@ -122,8 +123,8 @@ def save_weights(
     net : FewShotNet
         See `describe`.
     made : mapping
-        Where the weights come from: ``command``, ``seed``, ``data``, ``score``,
-        ``date`` and ``commit``.
+        Where the weights come from: ``command``, ``seed``, ``data``, ``score`` (the
+        share of right answers on new characters), ``date`` and ``commit``.
     size : int
         Pixels of a side of the pictures.
     half : bool
@@ -138,6 +139,7 @@ def save_weights(
     absent = [name for name in MADE if name not in made]
     if absent:
         raise ValueError(f"made must say {', '.join(MADE)}: {', '.join(absent)} absent")
+    check_range(0, 1, score=made["score"])
     dtype = torch.float16 if half else torch.float32
     tensors = {
         name: x.detach().to("cpu", dtype).contiguous()

@@ -214,6 +214,10 @@ def test_files_of_other_nets_are_refused(tmp_path):
         ValueError, match="wanted the metadata net and made, got format"
     ):
         TeachMe(path)
+    net, size = untrained("mlp", {})
+    save_weights(path, net, MADE, size=size)
+    with pytest.raises(ValueError, match="draws pictures of 28 by 28: the net in"):
+        TeachMe(path)
     net, size = untrained("mlp", {}, ways=3)
     save_weights(path, net, MADE, size=size)
     with pytest.raises(ValueError, match="trained for 3; train one with ways=5"):
@@ -232,6 +236,8 @@ def test_nets_that_the_page_cannot_compute_are_refused(tmp_path):
     net, _ = stored(tmp_path, CASES[0])[:2]
     with pytest.raises(ValueError, match=r"made must say .*: commit absent"):
         save_weights(path, net, {k: v for k, v in MADE.items() if k != "commit"})
+    with pytest.raises(ValueError, match="score must be from 0 to 1: got 97"):
+        save_weights(path, net, {**MADE, "score": 97})
     net.stem.append(nn.GELU())
     with pytest.raises(ValueError, match="cannot compute a stem with GELU: it knows"):
         save_weights(path, net, MADE)

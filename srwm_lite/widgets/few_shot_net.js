@@ -85,20 +85,13 @@ export class Net {
     return add(sum, dense(inner, of("feed_forward.3")));
   }
 
-  /**
-   * Read pictures (or nothing, null) with their labels, one after the other, and ask
-   * about another one after each. `states[n]` are the matrices after n pictures,
-   * `logits[n]` is the answer from there. An answer is read before anything is
-   * written, so `logits[0]` is the answer with writes off.
-   */
-  lesson(shown, labels, asked) {
+  /** Read pictures (or nothing, null) one by one: the matrices after 0, 1, 2, ... */
+  read(shown, labels) {
     const states = [this.start];
     shown.forEach((features, n) => {
       const before = states[n];
       states.push(features ? this.step(features, labels[n], before).states : before);
     });
-    const answers = asked ? states.map((state) => this.step(asked, null, state)) : [];
-    if (asked) states.push(answers.at(-1).states);
-    return { states, logits: answers.map(({ logits }) => logits) };
+    return states;
   }
 }

@@ -3,6 +3,7 @@ import { Net } from "./few_shot_net.js";
 import {
   drawing,
   drawnBy,
+  fitted,
   inventCharacter,
   randomFrom,
   someHand,
@@ -65,8 +66,17 @@ export class Lesson {
 
   read() {
     const shown = this.seen.slice(0, this.ways).map(({ features }) => features);
-    Object.assign(this, this.net.lesson(shown, this.labels, this.asked));
-    this.score = null;
+    this.states = this.net.read(shown, this.labels);
+    [this.answers, this.score] = [[], null];
+  }
+
+  /**
+   * What is read of the query after n pictures, and what that writes. Reading comes
+   * before writing, so the answer after 0 pictures is the answer with writes off.
+   */
+  answer(n) {
+    this.answers[n] ??= this.net.step(this.asked, null, this.states[n]);
+    return this.answers[n];
   }
 
   /** Take note of a change on sheet n. */
@@ -74,25 +84,27 @@ export class Lesson {
     const before = performance.now();
     if (n === this.ways || n === this.meant) this.meant = -1;
     this.look(n);
-    this.read();
+    if (n === this.ways) this.answers = [];
+    else this.read();
+    this.chances(this.ways);
     this.milliseconds = performance.now() - before;
   }
 
   invent(n) {
-    this.papers[n].put(drawnBy(...this.handFor(inventCharacter(this.random))));
+    this.papers[n].put(this.byHand(inventCharacter(this.random)));
     this.changed(n);
   }
 
-  handFor(strokes) {
-    return [someHand(strokes, this.random), strokes];
+  /** The same strokes by another hand, on the middle of the sheet. */
+  byHand(strokes) {
+    return fitted(drawnBy(someHand(strokes, this.random), strokes));
   }
 
   /** Let another hand draw one of the characters as the query. */
   ask() {
     const there = this.labels.map((_, n) => n).filter((n) => !this.papers[n].empty);
     const n = there[Math.floor(this.random() * there.length)];
-    const { strokes } = this.papers[n];
-    this.papers[this.ways].put(drawnBy(...this.handFor(strokes)));
+    this.papers[this.ways].put(this.byHand(this.papers[n].strokes));
     this.changed(this.ways);
     this.meant = n;
   }
@@ -104,13 +116,16 @@ export class Lesson {
 
   /** The chances of all labels after `step` steps. */
   chances(step) {
-    return this.asked && softmax(this.logits[Math.min(step, this.ways)]);
+    return this.asked && softmax(this.answer(Math.min(step, this.ways)).logits);
   }
 
   /** The matrices of a layer: as they are, since the start, or what a step changed. */
   matrices(layer, step, view) {
-    const last = this.states.length - 1;
-    const at = (n) => Float64Array.from(this.states[Math.min(n, last)][layer].flat(3));
+    const after = (n) => {
+      if (n <= this.ways) return this.states[n];
+      return this.asked ? this.answer(this.ways).states : this.states[this.ways];
+    };
+    const at = (n) => Float64Array.from(after(n)[layer].flat(3));
     if (view === "whole") return at(step);
     const before = view === "since" ? at(0) : at(Math.max(step - 1, 0));
     return at(step).map((x, n) => x - before[n]);
@@ -122,8 +137,7 @@ export class Lesson {
     const states = { right: this.states[this.ways], without: this.states[0] };
     this.papers.slice(0, this.ways).forEach(({ strokes, empty }, n) => {
       for (let i = 0; i < (empty ? 0 : EACH); i++) {
-        const drawn = drawnBy(...this.handFor(strokes));
-        const features = this.net.see(drawing(drawn, this.size));
+        const features = this.net.see(drawing(this.byHand(strokes), this.size));
         score.asked++;
         for (const [name, from] of Object.entries(states)) {
           const { logits } = this.net.step(features, null, from);

@@ -4,7 +4,7 @@ import { answerView, resultText, scoreText } from "./answer_view.js";
 import { skin } from "./colours.js";
 import { button, field, h, select } from "./dom.js";
 import { headsView, movedText } from "./heads_view.js";
-import { Lesson } from "./lesson.js";
+import { Lesson, share } from "./lesson.js";
 import { cardsView } from "./lesson_cards.js";
 import { Clock, stage, transport } from "./transport.js";
 
@@ -107,7 +107,8 @@ function toolbar(lesson, clock, changedAll) {
 function render({ model, el }) {
   const lesson = new Lesson(model);
   const clock = new LessonClock(model, lesson);
-  const help = h("p", { class: "fw-note", id: `fw-help-${Math.random()}` });
+  const help = h("p", { class: "fw-note", id: `fw-help-${Math.random()}` }, HELP);
+  const about = h("p", { class: "fw-note" });
   let redraw = () => {};
   const refresh = (smooth) => {
     clock.smooth = smooth;
@@ -141,6 +142,7 @@ function render({ model, el }) {
     answer.node,
     bar.node,
     help,
+    about,
   );
   const root = h(
     "div",
@@ -153,7 +155,7 @@ function render({ model, el }) {
     for (const part of [tools, bar]) part.draw();
     for (const part of [cards, heads, answer]) part.draw(colours);
     root.toggleAttribute("data-off", clock.off);
-    help.textContent = helpText(lesson);
+    about.textContent = aboutText(lesson);
     root.dataset.milliseconds = lesson.milliseconds ?? "";
   };
   return stage({ model, el }, clock, root, redraw, ["writes_off", "layer"]);
@@ -162,10 +164,13 @@ function render({ model, el }) {
 const count = (tensors) =>
   Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
 
-function helpText({ net, milliseconds }) {
-  const numbers = String(count(net.tensors)).replace(/\B(?=(\d{3})+$)/g, " ");
+function aboutText({ net: { tensors, made }, milliseconds }) {
+  const numbers = String(count(tensors)).replace(/\B(?=(\d{3})+$)/g, " ");
   const took = milliseconds ? ` in ${Math.ceil(milliseconds)} ms` : "";
-  return `${HELP} ${numbers} trained numbers answer${took}, here; nothing is sent.`;
+  return (
+    `${numbers} numbers answer${took}, here: nothing is sent. They were trained on ` +
+    `${made.data}, and name ${share(made.score)} of new characters right.`
+  );
 }
 
 export default { render };

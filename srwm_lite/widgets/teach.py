@@ -30,7 +30,13 @@ from srwm_lite.widgets.house import (
     module,
     style,
 )
-from srwm_lite.widgets.teach_lesson import WAYS, drawn_lesson, learn, picture
+from srwm_lite.widgets.teach_lesson import (
+    SIZE,
+    WAYS,
+    drawn_lesson,
+    learn,
+    picture,
+)
 
 WEIGHTS = Path(__file__).with_name("teach.safetensors")
 LABEL_COLOURS = ("#1f6fb8", "#c95208", "#08815e", "#b0487f", "#8a6a00")  # teach.css
@@ -153,6 +159,13 @@ def check_net(net: FewShotNet, path: Path, layer: int) -> None:
             f"the page teaches {WAYS} characters: the net in {path} was trained for "
             f"{net.ways}; train one with ways={WAYS}"
         )
+    try:
+        net.see(torch.zeros(1, 1, SIZE, SIZE))
+    except RuntimeError:
+        raise ValueError(
+            f"the page draws pictures of {SIZE} by {SIZE}: the net in {path} was "
+            "trained for others; train one with size=28"
+        ) from None
     count = len(net.mixer.blocks)
     if layer >= count:
         raise ValueError(f"layer must be from 0 to {count - 1}: got {layer}")

@@ -23,7 +23,7 @@ from srwm_lite.strokes import (
     write_by_hand,
 )
 
-WAYS = 5
+WAYS, SIZE = 5, 28
 GAP = 0.02
 Strokes = list[list[list[float]]]
 
@@ -45,18 +45,18 @@ def drawn_lesson(seed: int) -> tuple[list[Strokes], int]:
 
 
 def lines(control: Tensor) -> Strokes:
-    """Return the strokes of a character, (4, 4, 2), as lists of places."""
+    """Return the strokes of a character, (4, 4, 2), in the middle, as lists."""
     curves = bezier(control, torch.linspace(0, 1, POINTS))
-    there = [curve for curve in curves if not curve.isnan().any()]
+    there = _fitted([curve for curve in curves if not curve.isnan().any()])
     return [[[round(x, 3) for x in place] for place in c.tolist()] for c in there]
 
 
-def picture(strokes: Strokes, size: int = 28) -> Tensor:
+def picture(strokes: Strokes, size: int = SIZE) -> Tensor:
     """Return what the network sees of strokes, (size, size)."""
     return drawing([torch.tensor(stroke) for stroke in strokes], size)
 
 
-def drawing(strokes: Sequence[Tensor], size: int = 28) -> Tensor:
+def drawing(strokes: Sequence[Tensor], size: int = SIZE) -> Tensor:
     """Turn what a reader drew into a picture like those of `srwm_lite.strokes.render`.
 
     The drawing is moved to the middle and made as large as every character; then each

@@ -4,12 +4,14 @@ const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 function runLesson({ Net }, { file, pictures, labels }) {
   const net = new Net(new DataView(bytesOf(file).buffer));
   const seen = pictures.map((picture) => net.see(picture));
-  const { states, logits } = net.lesson(seen.slice(0, -1), labels, seen.at(-1));
+  const states = net.read(seen.slice(0, -1), labels);
+  const answers = states.map((state) => net.step(seen.at(-1), null, state));
+  states.push(answers.at(-1).states);
   return {
     made: net.made,
     seen: seen.map((x) => [...x]),
     states: states.map((layers) => layers.map((heads) => heads.flat(3))),
-    logits: logits.map((x) => [...x]),
+    logits: answers.map(({ logits }) => [...logits]),
   };
 }
 
