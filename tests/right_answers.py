@@ -5,6 +5,7 @@ import math
 import mutants
 import mutants_attention
 import mutants_delta
+import mutants_few_shot
 import mutants_parallel
 import mutants_programs
 import mutants_recurrent
@@ -239,6 +240,16 @@ RIGHT = {
         mutants_srwm.step(),
         mutants_srwm.at_once,
         lambda W, u: tuple(x.double() for x in mutants_srwm.at_once(W, u)),
+    ],
+    "prototypes": [
+        lambda s, a: -mutants_few_shot.far(s, a) / mutants_few_shot.root(s),
+        lambda s, a: -(torch.cdist(a, s.mean(1)) ** 2) / math.sqrt(s.shape[2]),
+        lambda s, a: -((a[:, None] - s.mean(1)) ** 2).sum(2) / s.shape[2] ** 0.5,
+    ],
+    "centred_memory": [
+        mutants_few_shot.memory(),
+        mutants_few_shot.kernel,
+        lambda x, v, q: v.T @ (x - x.mean(0)) @ (q - x.mean(0)),
     ],
     "same_write": [
         mutants_state.again(mutants_state.put),

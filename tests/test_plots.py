@@ -49,6 +49,7 @@ def figures(film):
     yield plots.curves(X, CURVES, "T", "time", xscale="log", yscale="log")
     yield plots.bars(BARS, "accuracy")
     yield plots.bars(BARS, "accuracy", levels={"ceiling": 0.7})
+    yield plots.pictures(torch.rand(11, 7, 7), [f"{i}" for i in range(11)])
 
 
 def test_every_figure_is_a_light_white_card_as_wide_as_the_text(film):
@@ -135,6 +136,8 @@ def test_film_strip_refuses_times_outside(film):
         (lambda: plots.matrix(torch.ones(1, 2, 3)), r"shape \(V, K\).*W\[0, 0\]"),
         (lambda: plots.matrix(torch.ones(0, 3)), r"got \(0, 3\)"),
         (lambda: plots.matrices([torch.eye(2)], []), "1 matrices, 0 titles"),
+        (lambda: plots.pictures(torch.ones(7, 7), ["a"]), r"\(n, h, w\).*got \(7, 7\)"),
+        (lambda: plots.pictures(torch.ones(2, 7, 7), ["a"]), "2 pictures, 1 titles"),
         (lambda: plots.curves([1, 2], {"a": [1, 2, 3]}, "x", "y"), "with 2 points"),
         (lambda: plots.curves([1, 2], {}, "x", "y"), "at least one series"),
         (lambda: plots.bars({"a": [[1.0]]}, "y"), r"'a': \(1, 1\)"),
@@ -306,6 +309,21 @@ def test_spectrum_and_matrices_in_words(film):
     assert plots.describe_matrices([torch.eye(2)] * 2, ["A", "B"]) == (
         "2 matrices side by side. A, 2 rows by 2 columns: 1 0; 0 1. B, 2 rows by 2 "
         "columns: 1 0; 0 1."
+    )
+
+
+def test_rows_and_columns_of_matrices_can_be_called_otherwise():
+    names = [plots.matrices([torch.eye(2)] * 2, ["A", "B"], of=("asked", "shown"))]
+    names.append(plots.matrices([torch.eye(2)] * 2, ["A", "B"]))
+    found = [[(ax.get_ylabel(), ax.get_xlabel()) for ax in f.axes[:2]] for f in names]
+    assert found[0] == [("asked", "shown"), ("", "shown")]
+    assert found[1] == [("value entry", "key entry"), ("", "key entry")]
+
+
+def test_pictures_in_words():
+    images = torch.stack([torch.eye(4), torch.zeros(4, 4)])
+    assert plots.describe_pictures(images, ["A", "blank"]) == (
+        "2 pictures of 4 by 4 pixels: A (25 % ink), blank (0 % ink)."
     )
 
 

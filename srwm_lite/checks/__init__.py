@@ -12,6 +12,7 @@ Tests     tests/test_checks.py
 from srwm_lite.checks import (  # noqa: F401  (they register their exercises)
     delta,
     features,
+    few_shot,
     linear,
     memory,
     parallel,

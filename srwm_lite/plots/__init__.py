@@ -8,6 +8,7 @@ from srwm_lite.plots.graphs import bars, curves, spectrum
 from srwm_lite.plots.heatmaps import film_strip, matrices, matrix
 from srwm_lite.plots.look import axes, style
 from srwm_lite.plots.output import glue, glue_all, show
+from srwm_lite.plots.pictures import describe_pictures, pictures
 from srwm_lite.plots.trees import describe_tree, tree
 from srwm_lite.plots.words import (
     describe_bars,
@@ -27,6 +28,7 @@ __all__ = [
     "describe_film",
     "describe_matrices",
     "describe_matrix",
+    "describe_pictures",
     "describe_spectrum",
     "describe_tree",
     "film_strip",
@@ -34,6 +36,7 @@ __all__ = [
     "glue_all",
     "matrices",
     "matrix",
+    "pictures",
     "show",
     "spectrum",
     "style",

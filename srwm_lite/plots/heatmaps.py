@@ -35,10 +35,12 @@ def matrices(
     *,
     limit: float | None = None,
     columns: int = 5,
+    of: tuple[str, str] = ("value entry", "key entry"),
 ) -> Figure:
     """Draw matrices side by side on one scale of colours, `columns` in a row.
 
-    Small matrices show their numbers, all others a scale.
+    Small matrices show their numbers, all others a scale. `of` says what a row and
+    what a column is.
     """
     Ms = [as_matrix(W) for W in Ws]
     if not Ms or len(titles) != len(Ms):
@@ -54,7 +56,7 @@ def matrices(
         figure, grid = axes(rows, columns, rows * (min(width * tall, 4.5) + 0.6))
         figure.set_layout_engine("compressed")
         for ax, M, title in zip(grid.flat, Ms, titles, strict=False):
-            image = _draw(ax, M, limit, title)
+            image = _draw(ax, M, limit, title, of)
             _write(ax, M, limit, numbers)
         for ax in grid.flat[len(Ms) :]:
             ax.set_axis_off()
@@ -63,10 +65,12 @@ def matrices(
     return figure
 
 
-def _draw(ax: Axes, M: Tensor, limit: float, title: str) -> Any:
+def _draw(
+    ax: Axes, M: Tensor, limit: float, title: str, of: tuple[str, str]
+) -> Any:
     V, K = M.shape
     image = ax.imshow(M.numpy(), cmap=DIVERGING, vmin=-limit, vmax=limit)
-    ax.set(title=title, xlabel="key entry")
+    ax.set(title=title, xlabel=of[1])
     ax.grid(False)
     ax.spines[:].set_visible(True)
     for axis, size in ((ax.xaxis, K), (ax.yaxis, V)):
@@ -74,7 +78,7 @@ def _draw(ax: Axes, M: Tensor, limit: float, title: str) -> Any:
         axis.set_ticks(range(0, size, step), [str(i + 1) for i in range(0, size, step)])
         axis.set_tick_params(length=0)
     if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
-        ax.set_ylabel("value entry")
+        ax.set_ylabel(of[0])
     return image
 
 
