@@ -1,6 +1,6 @@
 """Episodes: see each class once or a few times, then name one.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/12_few_shot.ipynb
 Tests     tests/test_few_shot.py
 Source    [1] Vinyals et al. (2016), arXiv:1606.04080 (N-way K-shot episodes).
 

@@ -1,6 +1,6 @@
 """Few-shot learning as a sequence: see each class once or a few times, then name one.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/12_few_shot.ipynb
 Tests     tests/test_few_shot.py
 Sources   [1] Vinyals et al. (2016), arXiv:1606.04080 (N-way K-shot episodes).
           [2] Santoro et al. (2016), arXiv:1605.06065 (labels one step late).
@@ -157,7 +157,7 @@ def few_shot_loss(model: FewShotNet, *episode: Tensor, metric: float = 0.0) -> T
 def prototype_logits(shown: Tensor, labels: Tensor, asked: Tensor, ways: int) -> Tensor:
     """Compare queries with the mean c_n of every class: no memory, nothing learned [4].
 
-    ::
+    Equation: eq:prototypes ::
 
         logit_n = -|x - c_n|² / sqrt(F)
 

@@ -1,6 +1,6 @@
 """A trained few-shot net in one small file that Python and a web page can read.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/12_few_shot.ipynb
 Tests     tests/test_teach.py
 Sources   The safetensors format: eight bytes with the length of a JSON header, the
           header, the numbers. The header says of every tensor its type, shape and

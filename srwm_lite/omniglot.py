@@ -1,6 +1,6 @@
 """Omniglot: 1623 characters of 50 alphabets, each drawn by 20 people.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/12_few_shot.ipynb
 Tests     tests/test_omniglot.py
 Sources   [1] Lake, Salakhutdinov & Tenenbaum (2015), Science 350, 1332: the data, MIT
               licence, https://github.com/brendenlake/omniglot.

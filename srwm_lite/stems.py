@@ -1,6 +1,6 @@
 """Stems: small networks that turn a picture into features, in front of every memory.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/12_few_shot.ipynb
 Tests     tests/test_stems.py
 Sources   [1] Vinyals et al. (2016), arXiv:1606.04080 (four convolutions).
           [2] Ioffe & Szegedy (2015), arXiv:1502.03167 (batch norm).

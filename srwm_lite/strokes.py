@@ -1,6 +1,6 @@
 """Characters nobody has ever seen: alphabets drawn by a random hand.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/12_few_shot.ipynb
 Tests     tests/test_strokes.py
 
 Shapes    C characters (classes), N drawings of each, S strokes, P points of a stroke.

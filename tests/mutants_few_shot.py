@@ -74,6 +74,5 @@ add(
     features_not_centred=memory(lambda x, m: x),
     sum_for_mean=memory(mean=lambda x: x.sum(0)),
     wrong_axis=memory(mean=torch.mean),
-    values_centred=lambda x, v, q: einsum("tk,k,tv->v", x, q, v - v.mean(0)),
     only_the_last_pair_is_kept=last,
 )

@@ -116,6 +116,7 @@ def test_a_reminder_shows_the_last_picture_again():
     assert net(images[:, :3], labels[:, :3], images[:, 3:]).shape == (2, 3, 3)
 
 
+@pytest.mark.equation("eq:prototypes")
 def test_prototypes_are_the_means_of_their_classes():
     shown = torch.tensor([[[0.0, 0], [2, 0], [0, 4], [0, 8]]])
     labels = torch.tensor([[1, 1, 0, 0]])

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from srwm_lite.checks.exercise import Function, register
@@ -40,7 +39,7 @@ def _transposed(shown: Tensor, asked: Tensor) -> Tensor:
 
 register(
     "prototypes",
-    "Compare queries with the mean of the drawings of every class: -|x - c|² / sqrt(K).",
+    "Compare queries with the mean c of each class: -|x - c|² / sqrt(K).",
     _prototypes(),
     {"shown": "M T K", "asked": "B K"},
     {"logits": "B M"},
@@ -117,10 +116,6 @@ def _memory(
     return run
 
 
-def _values_centred(x: Tensor, v: Tensor, q: Tensor) -> Tensor:
-    return (v - v.mean(dim=0)).T @ x @ q
-
-
 def _last_only(x: Tensor, v: Tensor, q: Tensor) -> Tensor:
     m = x.mean(dim=0)
     return v[-1] * ((x[-1] - m) @ (q - m))
@@ -157,11 +152,6 @@ register(
             "wrong axis",
             "the mean goes over the T pictures; each feature has its own",
             _memory(common=lambda x: x.mean()),
-        ),
-        (
-            "values centred",
-            "it is the features that share something: leave the labels as they are",
-            _values_centred,
         ),
         (
             "only the last pair is kept",

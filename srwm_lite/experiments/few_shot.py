@@ -1,6 +1,6 @@
 """Few-shot learning: see five new characters once, then name a new drawing.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/12_few_shot.ipynb
 Tests     tests/test_experiments_pictures.py
 Sources   [1] Irie, Schlag, Csordás & Schmidhuber (2022), arXiv:2202.05780, section 4.1.
 

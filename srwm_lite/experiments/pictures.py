@@ -1,6 +1,6 @@
 """What the experiments with pictures share: characters, models, and what they see.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/12_few_shot.ipynb
 Tests     tests/test_experiments_pictures.py
 """
 

@@ -65,9 +65,7 @@ def matrices(
     return figure
 
 
-def _draw(
-    ax: Axes, M: Tensor, limit: float, title: str, of: tuple[str, str]
-) -> Any:
+def _draw(ax: Axes, M: Tensor, limit: float, title: str, of: tuple[str, str]) -> Any:
     V, K = M.shape
     image = ax.imshow(M.numpy(), cmap=DIVERGING, vmin=-limit, vmax=limit)
     ax.set(title=title, xlabel=of[1])

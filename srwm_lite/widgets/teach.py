@@ -1,6 +1,6 @@
 """Teach a self-referential weight matrix in the page: five drawings, and a query.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/12_few_shot.ipynb
 Module    teach.js and the modules it imports; few_shot_net.js computes
 Tests     tests/test_teach.py, tests/test_teach_browser.py
 
