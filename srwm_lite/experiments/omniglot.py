@@ -35,9 +35,12 @@ def laptop() -> Settings:
     pictures = Pictures("omniglot", 28)
     sizes: Any = {"steps": 10_000, "frame": FRAME}
     alone: Any = {"lr": {"SRWM": RATES["SRWM"]}, "metric": 0.0, **sizes}
+    some = {name: RATES[name] for name in MODELS[:2]}
+    longer: Any = {"steps": 20_000, "frame": FRAME, "lr": some}
     return {
         "5-way 1-shot": setting(pictures, ABOUT, lr=RATES, **sizes),
         "no lesson for the stem": setting(pictures, ABOUT, **alone),
+        "twice as long": setting(pictures, ABOUT, **longer),
     }
 
 
