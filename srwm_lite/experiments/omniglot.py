@@ -66,7 +66,7 @@ EXPERIMENT = Experiment(
     chosen=(
         "Stem, width and the learning rate 1e-3, the same for all models, were set in "
         "trials with SRWM, which looked at the accuracy on test characters as well; "
-        "1e-3 and 2e-3 were tried. The setting of 20,000 steps was added after the runs "
-        "of 10,000. Nothing was searched for each model."
+        "1e-3 and 2e-3 were tried. The setting of 20,000 steps was added after the "
+        "first runs of 10,000. Nothing was searched for each model."
     ),
 )
