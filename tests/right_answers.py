@@ -11,6 +11,7 @@ import mutants_programs
 import mutants_recurrent
 import mutants_srwm
 import mutants_state
+import mutants_switch
 import mutants_text
 import torch
 from torch import einsum
@@ -268,6 +269,21 @@ RIGHT = {
         lambda y, x, high: torch.lerp(
             y, high * (x - torch.tanh(y) / torch.tanh(high)), x
         ),
+    ],
+    "one_step_late": [
+        mutants_switch.padded(),
+        mutants_switch.step_by_step,
+        lambda v: v.roll(1, 1) * (torch.arange(v.shape[1]) > 0)[:, None],
+    ],
+    "appearances": [
+        mutants_switch.tally(),
+        mutants_switch.among(0, 1),
+        lambda labels, switch: torch.stack(
+            [
+                (labels[(t >= switch) * switch : t] == labels[t]).sum()
+                for t in range(len(labels))
+            ]
+        ).double(),
     ],
     "bits_of_tokens": [
         mutants_text.cost(),

@@ -22,6 +22,7 @@ from srwm_lite.checks import (  # noqa: F401  (they register their exercises)
     self_reference,
     sequences,
     state,
+    switch,
     text,
 )
 from srwm_lite.checks.exercise import Exercise, Function, register, registry
