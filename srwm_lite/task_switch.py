@@ -1,6 +1,6 @@
 """A switch that nobody announces: two tasks in one stream, labels one step late.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/13_task_switch.ipynb
 Tests     tests/test_task_switch.py
 Sources   [1] Irie, Schlag, Csordás & Schmidhuber (2022), arXiv:2202.05780, section 4.2.
 

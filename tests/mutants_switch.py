@@ -51,7 +51,7 @@ def tally(own=0, begin=lambda t, switch: t == switch, every=False):
 
 
 add(
-    "appearances",
+    "count_appearances",
     the_present_step_is_counted=tally(own=1),
     the_switch_is_not_noticed=tally(begin=lambda t, switch: False),
     the_switch_is_one_step_late=tally(begin=lambda t, switch: t == switch + 1),
@@ -76,4 +76,4 @@ def among(ahead, behind, own=0):
 
 
 for own, behind in ((0, 0), (0, 1), (1, 1)):
-    mutant("appearances", "later steps are counted")(among(1, behind, own))
+    mutant("count_appearances", "later steps are counted")(among(1, behind, own))

@@ -275,7 +275,7 @@ RIGHT = {
         mutants_switch.step_by_step,
         lambda v: v.roll(1, 1) * (torch.arange(v.shape[1]) > 0)[:, None],
     ],
-    "appearances": [
+    "count_appearances": [
         mutants_switch.tally(),
         mutants_switch.among(0, 1),
         lambda labels, switch: torch.stack(

@@ -67,7 +67,7 @@ def _count(
 
 
 register(
-    "appearances",
+    "count_appearances",
     "Count how often a label was there before, since the stream or the switch began.",
     _count(),
     {"labels": "T counts", "switch": "number"},

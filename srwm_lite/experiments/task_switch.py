@@ -1,6 +1,6 @@
 """A switch of tasks in mid-stream: who notices, and how soon it is forgotten.
 
-Chapter   chapters/12_few_shot.ipynb, to come
+Chapter   chapters/13_task_switch.ipynb
 Tests     tests/test_experiments_pictures.py
 Sources   [1] Irie, Schlag, Csordás & Schmidhuber (2022), arXiv:2202.05780, section 4.2.
 
