@@ -3,7 +3,7 @@
 import torch
 from sequences import results
 
-from srwm_lite.self_reference import self_reference
+from srwm_lite.self_reference import self_reference, self_reference_step
 from srwm_lite.srwm import start_matrix
 
 
@@ -45,3 +45,12 @@ def errors(x, backend, **options):
         for a, b in zip(ours, loop, strict=True)
     ]
     return found[:2], found[2:]
+
+
+def stepped(u, W, live):
+    """Read a sequence step by step with learning rates that are live in part."""
+    ys = []
+    for u_t in u.unbind(dim=1):
+        W, y = self_reference_step(W, u_t, live)
+        ys.append(y)
+    return torch.stack(ys, dim=1), W

@@ -6,7 +6,7 @@ import pytest
 import torch
 from rules import needs_gcc
 from sequences import results
-from srwm_rules import all_results, errors, growing, inputs
+from srwm_rules import all_results, errors, growing, inputs, stepped
 from torch.autograd import gradcheck
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -18,7 +18,6 @@ from srwm_lite.self_reference import (
     BLOCKS,
     block_sizes,
     self_reference,
-    self_reference_step,
 )
 
 pytestmark = needs_gcc
@@ -107,15 +106,8 @@ def test_learning_rates_may_be_live_in_part():
     u, W = inputs()
     live = torch.tensor([0.5, 0.25, 2.0, 0.75]).double()
 
-    def loop(u, W):
-        ys = []
-        for u_t in u.unbind(dim=1):
-            W, y = self_reference_step(W, u_t, live)
-            ys.append(y)
-        return torch.stack(ys, dim=1), W
-
     ours = all_results([u, W], lambda u, W: srwm.emulated()(u, W, live))
-    for a, b in zip(ours, all_results([u, W], loop), strict=True):
+    for a, b in zip(ours, all_results([u, W], stepped, live=live), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 

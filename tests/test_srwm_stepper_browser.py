@@ -6,7 +6,8 @@ from test_srwm_stepper import cases, compare, expected, numbers, plain
 from test_widgets_browser import (
     PHONE,
     PIXELS,
-    RULES,
+    axe_findings,
+    bare_controls,
     small_targets,
     sticking_out,
     wait_for_words,
@@ -68,15 +69,10 @@ def pictures(page):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_stepper_is_accessible(show, steppers, theme):
-    from axe_playwright_python.sync_playwright import Axe
-
     page = show(*steppers.values(), theme=theme)
-    found = Axe().run(page, options={"runOnly": RULES, "preload": False}).response
-    assert [v["id"] for v in found["violations"]] == []
+    assert axe_findings(page) == []
     assert sticking_out(page) == []
-    bare = "document.querySelectorAll('.fw :is(button, input, select, [tabindex])"
-    free = f"[...{bare}:not([data-lm-suppress-shortcuts=true])')].length"
-    assert page.evaluate(free) == 0
+    assert bare_controls(page) == 0
 
 
 def test_stepper_fits_a_phone(show, steppers):

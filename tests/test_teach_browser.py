@@ -9,7 +9,8 @@ from teach_lessons import compare_lessons, drawings, hands, lessons
 from test_widgets_browser import (
     PHONE,
     PIXELS,
-    RULES,
+    axe_findings,
+    bare_controls,
     small_targets,
     sticking_out,
     wait_for_words,
@@ -103,15 +104,10 @@ LINES = {
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_teaching_is_accessible(show, widget, theme):
-    from axe_playwright_python.sync_playwright import Axe
-
     page = show(widget, theme=theme)
-    found = Axe().run(page, options={"runOnly": RULES, "preload": False}).response
-    assert [v["id"] for v in found["violations"]] == []
+    assert axe_findings(page) == []
     assert sticking_out(page) == []
-    free = ".fw :is(button, input, select, [tabindex])"
-    free += ":not([data-lm-suppress-shortcuts])"
-    assert page.locator(free).count() == 0
+    assert bare_controls(page) == 0
 
 
 def test_teaching_fits_a_phone_and_a_finger(show, bare):

@@ -51,6 +51,20 @@ def wait_for_words(page, words):
     )
 
 
+def axe_findings(page):
+    """Return the rules of accessibility that a page breaks."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, options={"runOnly": RULES, "preload": False}).response
+    return [v["id"] for v in found["violations"]]
+
+
+def bare_controls(page):
+    """Return how many controls leave the keys of a notebook switched on."""
+    control = ".fw :is(button, input, select, [tabindex])"
+    return page.locator(f"{control}:not([data-lm-suppress-shortcuts=true])").count()
+
+
 def small_targets(page):
     """Return the controls that are smaller than 24 by 24 pixels."""
     return page.evaluate(
@@ -72,18 +86,11 @@ def sticking_out(page):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_widgets_are_accessible(show, players, theme):
-    from axe_playwright_python.sync_playwright import Axe
-
     bench = MemoryBench(preset="correlated", rule="delta", beta=0.5, written=4)
     page = show(*players, bench, theme=theme)
-    found = Axe().run(page, options={"runOnly": RULES, "preload": False}).response
-    assert [v["id"] for v in found["violations"]] == []
+    assert axe_findings(page) == []
     assert sticking_out(page) == []
-    bare = "document.querySelectorAll('.fw :is(button, input, select, [tabindex])"
-    assert (
-        page.evaluate(f"[...{bare}:not([data-lm-suppress-shortcuts=true])')].length")
-        == 0
-    )
+    assert bare_controls(page) == 0
 
 
 def test_widgets_fit_a_phone(show, players):
