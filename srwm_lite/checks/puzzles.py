@@ -6,7 +6,7 @@
     print(puzzles.show("map"))          # what to write, and a blank kernel
     puzzles.check("map", source)        # right, or the mistake by name
 
-Chapter   chapters/14_kernels.ipynb
+Chapter   chapters/15_kernels.ipynb
 Tests     tests/test_puzzles.py
 """
 

@@ -1,6 +1,6 @@
 """Put into tables what kernels ask of the memory, as the emulator counted it.
 
-Chapter   chapters/14_kernels.ipynb
+Chapter   chapters/15_kernels.ipynb
 Tests     tests/test_costs.py
 """
 

@@ -1,6 +1,6 @@
 """Read what ``benchmarks/gpu.py`` measured, if it has ever met a GPU.
 
-Chapter   chapters/14_kernels.ipynb
+Chapter   chapters/15_kernels.ipynb
 Tests     tests/test_gpu_bench.py
 """
 

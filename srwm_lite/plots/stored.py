@@ -1,6 +1,6 @@
 """Show what a cell gave when the book was made, where it cannot run.
 
-Chapter   chapters/14_kernels.ipynb
+Chapter   chapters/15_kernels.ipynb
 Tests     tests/test_stored.py
 
 A cell that begins with ``# needs g++`` or ``# needs nvrtc`` runs where there is such a

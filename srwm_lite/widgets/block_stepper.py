@@ -1,6 +1,6 @@
 """One block of a CUDA kernel, request by request, as the emulator saw it.
 
-Chapter   chapters/14_kernels.ipynb
+Chapter   chapters/15_kernels.ipynb
 Module    block_stepper.js and the modules it imports
 Tests     tests/test_block_stepper.py, tests/test_block_stepper_browser.py
 """
