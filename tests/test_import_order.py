@@ -9,7 +9,7 @@ ORDER = """
 scan arguments backends feature_maps
 outer_product fast_weights linear_attention parallel_delta delta_rule
 delta_rnn recurrent_delta delta_lstm delta_mlp delta_delta recurrent_fwp
-self_reference srwm vsml vsml_learner message_cells sweeps
+self_reference srwm vsml vsml_learner introspection message_cells sweeps
 associative_memory baselines models scores tokens tasks boolean_rules chains statements
 programs trees list_ops programs_and_lists formal_languages state_tracking data text
 ngrams carried_state corpus language_model strokes omniglot episodes stems few_shot
