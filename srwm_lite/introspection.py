@@ -2,7 +2,7 @@
 
 Chapter   chapters/14_vsml.ipynb
 Tests     tests/test_introspection.py
-Sources   [1] Kirsch & Schmidhuber (2021), arXiv:2012.14905, section 4.3 (introspection).
+Sources   [1] Kirsch & Schmidhuber (2021), arXiv:2012.14905.
 
 Shapes    B tasks, T examples, I inputs, O classes.
 """
