@@ -185,6 +185,11 @@ class SubRNN(nn.Module):
         normal with standard deviation ``1 / sqrt(I)``, cut off at two of them.
         """
         backends.check_whole(1, B=B, inputs=inputs, outputs=outputs)
+        if self.grid and self.grid != (inputs, outputs):
+            raise ValueError(
+                f"cells with weights of their own make a grid of {self.grid} and no "
+                f"other: got inputs={inputs}, outputs={outputs}; use grid=() to share"
+            )
         c = self.weight.new_zeros(B, inputs, outputs, self.state_size)
         std = inputs**-0.5
         half = c[..., : self.state_size // 2]
@@ -210,8 +215,10 @@ class SubRNN(nn.Module):
 
 
 def times(W: Tensor, x: Tensor) -> Tensor:
-    """Return ``W x`` for one matrix, or for one of each cell."""
-    return functional.linear(x, W) if W.dim() == 2 else (W @ x[..., None])[..., 0]
+    """Return ``W x`` of x (B, I, O, n) for one matrix, or for one of each cell."""
+    if W.dim() == 2:
+        return functional.linear(x, W)
+    return (x.movedim(0, 2) @ W.mT).movedim(2, 0)
 
 
 class VSMLLayer(nn.Module):

@@ -151,8 +151,8 @@ def test_layer_serves_every_size_with_the_same_cell():
 
 
 def test_times_takes_one_matrix_or_many():
-    W, x = torch.randn(3, 4, 5, 2), torch.randn(3, 4, 2)
-    torch.testing.assert_close(times(W, x), torch.einsum("abij,abj->abi", W, x))
+    W, x = torch.randn(3, 4, 5, 2), torch.randn(6, 3, 4, 2)
+    torch.testing.assert_close(times(W, x), torch.einsum("abij,Babj->Babi", W, x))
     torch.testing.assert_close(times(W[0, 0], x), x @ W[0, 0].T)
 
 
