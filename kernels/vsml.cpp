@@ -57,9 +57,17 @@ template <int D> struct Grid {
             for (Int j = 0; j < n.K; j++) use(i * n.K + j, i * N_row + j);
     }
 
-    void pad(const real* from, Int rows, real* to) const
+    void pad(const real* from, Int rows, real* to) const  // states, or zeros for none
     {
-        copy({(real*)from, n.K, 1}, rows, n.K, to, N_row);
+        if (!from) std::fill_n(to, rows * n.K_row, real(0));
+        else if (n.K == n.K_row) copy(from, rows * n.K, to);
+        else copy({(real*)from, n.K, 1}, rows, n.K, to, n.K_row);
+    }
+
+    void unpad(const real* from, Int rows, real* to) const
+    {
+        if (n.K == n.K_row) copy(from, rows * n.K, to);
+        else copy(from, n.K_row, rows, n.K, {to, n.K, 1});
     }
 
     void send(Sequence s, Int t)               // what comes back with example t
@@ -147,8 +155,8 @@ template <int D> struct Forward : Grid<D> {    // x: ..., h, c, h_T, c_T, back_T
     void keep(real* to)
     {
         if (!to) return;
-        copy(h, n.K_row, cells, n.K, {to, n.K, 1});
-        copy(c, n.K_row, cells, n.K, {to + cells * n.K, n.K, 1});
+        this->unpad(h, cells, to);
+        this->unpad(c, cells, to + cells * n.K);
     }
 
     void answer(real* logits)
@@ -172,8 +180,8 @@ template <int D> struct Forward : Grid<D> {    // x: ..., h, c, h_T, c_T, back_T
             answer(s.rows(7)[t]);
         }
         this->send(s, n.T);
-        copy(h, n.K_row, cells, n.K, {s.rows(10)[0], n.K, 1});
-        copy(c, n.K_row, cells, n.K, {s.rows(11)[0], n.K, 1});
+        this->unpad(h, cells, s.rows(10)[0]);
+        this->unpad(c, cells, s.rows(11)[0]);
         copy(this->back, O * this->M, s.rows(12)[0]);
     }
 };
@@ -369,8 +377,8 @@ template <int D> struct Backward : Grid<D> {
             });
             heard(s, t);
         }
-        copy(dh, n.K_row, cells, n.K, {s.rows(14)[0], n.K, 1});
-        copy(dc, n.K_row, cells, n.K, {s.rows(15)[0], n.K, 1});
+        this->unpad(dh, cells, s.rows(14)[0]);
+        this->unpad(dc, cells, s.rows(15)[0]);
         copy(dback, O * M, s.rows(16)[0]);
         real *to = s.rows(17)[0], *to_out = s.rows(18)[0];
         this->each_weight([&](Int i, Int padded) { to[i] = dW[padded]; });
