@@ -48,6 +48,7 @@ NAMES = (
     "few_shot",
     "omniglot",
     "task_switch",
+    "vsml",
 )
 
 

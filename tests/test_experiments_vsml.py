@@ -1,0 +1,68 @@
+"""The comparison of learned learning rules: tests, families, and what is refused."""
+
+import math
+
+import pytest
+import torch
+
+from srwm_lite import experiments
+from srwm_lite.data import DataUnavailable
+from srwm_lite.experiments import vsml
+
+
+def test_pieces_of_a_curve_by_hand():
+    targets = torch.eye(2)[torch.zeros(2, 6).long()]
+    right = torch.tensor([[0, 1, 1, 1, 0, 0], [0, 0, 1, 1, 0, 1.0]])
+
+    def learner(x, targets):
+        return torch.stack([right, 1 - right], dim=-1), None
+
+    found = vsml.pieces(learner, targets, targets, ends=(1, 4, 6))
+    torch.testing.assert_close(found, torch.tensor([6 / 12, 0, 5 / 6, 1 / 4]))
+    names = ["digits", "digits, 1", "digits, 2 to 4", "digits, 5 to 6"]
+    assert vsml.parts("digits", (1, 4, 6)) == names
+
+
+@pytest.mark.parametrize("name", vsml.FAMILIES)
+def test_families_fit_the_fixed_nets(name):
+    x, targets = vsml.FAMILIES[name]().sample(2, torch.Generator().manual_seed(0))
+    assert x.shape[2] <= vsml.MOST[0]
+    assert targets.shape[2] <= vsml.MOST[1]
+    assert (x.shape[2:] + targets.shape[2:] == (vsml.I, vsml.O)) == (
+        name in vsml.SAME_SIZE
+    )
+
+
+def test_the_mixture_has_no_pictures_and_no_teacher():
+    names = {type(task).__name__ for task in vsml.many().tasks}
+    assert names == {"Gaussian", "Memorise", "SumSign"}
+
+
+def test_a_quick_run_tests_every_learner_and_switches_it_off(tmp_path):
+    result = experiments.run(
+        experiments.find("vsml"),
+        "quick",
+        seeds=[0],
+        models=["VSML", "Meta RNN", "SGD"],
+        settings=["one family"],
+        folder=tmp_path,
+    )
+    runs = {run["model"]: run for run in result["runs"]}
+    assert list(runs) == ["VSML", "Meta RNN", "SGD"]
+    assert runs["VSML"]["parameters"] == 2384
+    assert runs["SGD"]["parameters"] == 2
+    for run in runs.values():
+        assert run["scores"].keys() == run["writes off"].keys()
+        assert all(math.isfinite(x) for x in run["scores"].values())
+
+
+def test_missing_pictures_stop_a_run_before_it_begins(tmp_path, monkeypatch):
+    monkeypatch.setenv("SRWM_LITE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("srwm_lite.data.pooch.retrieve", _refused)
+    with pytest.raises(DataUnavailable, match="mnist"):
+        experiments.run(experiments.find("vsml"), folder=tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def _refused(*args, **options):
+    raise ConnectionError("no network")
