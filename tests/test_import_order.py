@@ -13,7 +13,8 @@ self_reference srwm vsml vsml_learner introspection message_cells sweeps
 associative_memory baselines models scores tokens tasks boolean_rules chains statements
 programs trees list_ops programs_and_lists formal_languages state_tracking data text
 ngrams carried_state corpus language_model strokes omniglot episodes stems few_shot
-few_shot_weights task_switch image_sets online_tasks online_gradient online_learners
+few_shot_weights task_switch image_sets vector_tasks
+online_tasks online_gradient online_nets online_learners
 schedules identity distributed shared_norms checkpoints logbook training
 evolution cloning
 trace plots widgets experiments checks
