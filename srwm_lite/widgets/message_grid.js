@@ -31,7 +31,10 @@ class SpeakingClock extends GridClock {
 
 function viewsOf(size) {
   const entries = (part) =>
-    Array.from({ length: size }, (_, n) => [`${part}${n + 1}`, `${part}, number ${n + 1}`]);
+    Array.from({ length: size }, (_, n) => [
+      `${part}${n + 1}`,
+      `${part}, number ${n + 1}`,
+    ]);
   return [
     ["weight", "implied weight"],
     ["vote", "vote for the column"],
@@ -49,7 +52,10 @@ function askTools(clock) {
     clock.changed();
   });
   const show = button("Show", () => clock.show(), { class: "fw-main" });
-  const back = button("Take back", () => clock.takeBack());
+  const back = button("Take back", () => {
+    clock.takeBack();
+    clock.speak();
+  });
   const next = h("p", { class: "fw-note fw-next" });
   const node = h("div", { class: "fw-tools" }, field("told as", label), show, back, next);
   const draw = () => {
@@ -88,7 +94,14 @@ function scriptTools(clock) {
     },
   });
   const toggle = field("errors come back", box);
-  const node = h("div", { class: "fw-tools" }, field("Script", choose), play, restart, toggle);
+  const node = h(
+    "div",
+    { class: "fw-tools" },
+    field("Script", choose),
+    play,
+    restart,
+    toggle,
+  );
   const draw = () => {
     choose.value = String(clock.script);
     box.checked = clock.model.get("writes");
@@ -101,12 +114,20 @@ function legend(clock) {
   const scale = h("span", {});
   const note = h("p", { class: "fw-note" });
   const ramp = h("span", { class: "fw-ramp", "aria-hidden": "true" });
-  const line = h("p", { class: "fw-legend" }, h("span", {}, "−"), ramp, h("span", {}, "+"), scale);
+  const line = h(
+    "p",
+    { class: "fw-legend" },
+    h("span", {}, "−"),
+    ramp,
+    h("span", {}, "+"),
+    scale,
+  );
   const node = h("div", { class: "fw-figure" }, field("Colour", choose), line, note);
   const draw = () => {
     choose.value = clock.view;
     scale.textContent = `full colour ±${say(clock.scale, 2)}`;
-    note.textContent = COLOUR_NOTES[clock.view] ?? "One of the numbers of each cell’s state.";
+    note.textContent =
+      COLOUR_NOTES[clock.view] ?? "One of the numbers of each cell’s state.";
   };
   return { node, draw };
 }
@@ -133,8 +154,12 @@ function render({ model, el }) {
   const scrub = bar.node.querySelector("input");
   const [grid, inputs] = [gridView(clock), inputsView(clock)];
   const outputs = outputsView(clock, grid.node);
-  const [pictures, history, state] = [picturesView, historyView, stateView].map((view) => view(clock));
-  const [ask, script, colour] = [askTools, scriptTools, legend].map((tool) => tool(clock));
+  const [pictures, history, state] = [picturesView, historyView, stateView].map((view) =>
+    view(clock),
+  );
+  const [ask, script, colour] = [askTools, scriptTools, legend].map((tool) =>
+    tool(clock),
+  );
   const told = h("p", { class: "fw-told" });
   const joined = clock.cells.reduce === "mean" ? "mean" : "sum";
   const cells_ = h("div", { class: "fw-stage" }, inputs.node, grid.node, outputs.node);

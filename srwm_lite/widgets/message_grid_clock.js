@@ -95,7 +95,10 @@ export class GridClock extends Clock {
 
   /** What the cells show at a step, a number for each. */
   values(view = this.view, step = this.at) {
-    const [one, state] = [this.runs[Math.ceil(step / this.moments) - 1], this.stateAt(step)];
+    const [one, state] = [
+      this.runs[Math.ceil(step / this.moments) - 1],
+      this.stateAt(step),
+    ];
     if (view === "weight") return this.weights(one, this.kindOf(step));
     if (view === "vote") return this.cells.votes(state.h);
     if (view === "change") return this.changes(one?.states[0] ?? state, state);
@@ -128,8 +131,12 @@ export class GridClock extends Clock {
   /** The largest value of all examples shown: full colour. */
   get scale() {
     return this.keep(`${this.view} ${this.last ? "" : this.picture}`, () => {
-      const steps = this.runs.flatMap((_, n) => [1, this.moments].map((m) => n * this.moments + m));
-      return largest([0, ...steps].map((step) => largest(this.values(this.view, step)))) || 1;
+      const steps = this.runs.flatMap((_, n) =>
+        [1, this.moments].map((m) => n * this.moments + m),
+      );
+      return (
+        largest([0, ...steps].map((step) => largest(this.values(this.view, step)))) || 1
+      );
     });
   }
 

@@ -41,14 +41,30 @@ function drawHeads(ctx, colours, tile, way, value, most) {
   const size = 3 + (4 * Math.abs(value)) / (most || 1);
   const [cx, cy] = way === "right" ? [x + 1, y + tall / 2] : [x + w / 2, y + tall - 1];
   const points = {
-    right: [[cx, cy - size], [cx + size, cy], [cx, cy + size]],
-    up: [[cx - size, cy], [cx, cy - size], [cx + size, cy]],
-    down: [[cx - size, cy - size], [cx, cy], [cx + size, cy - size]],
+    right: [
+      [cx, cy - size],
+      [cx + size, cy],
+      [cx, cy + size],
+    ],
+    up: [
+      [cx - size, cy],
+      [cx, cy - size],
+      [cx + size, cy],
+    ],
+    down: [
+      [cx - size, cy - size],
+      [cx, cy],
+      [cx + size, cy - size],
+    ],
   };
   ctx.beginPath();
   points[way].forEach((point, n) => (n ? ctx.lineTo(...point) : ctx.moveTo(...point)));
   ctx.closePath();
-  Object.assign(ctx, { fillStyle: signed(colours, value), strokeStyle: colours.paper, lineWidth: 1 });
+  Object.assign(ctx, {
+    fillStyle: signed(colours, value),
+    strokeStyle: colours.paper,
+    lineWidth: 1,
+  });
   ctx.fill();
   ctx.stroke();
 }
@@ -61,7 +77,10 @@ export function drawRings(ctx, colours, clock, tileAt) {
   const most = largest(clock.changes(clock.one.states[0], clock.one.states.at(-1))) || 1;
   changes.forEach((change, n) => {
     const [x, y, w, tall] = tileAt(Math.floor(n / classes), n % classes);
-    for (const [colour, size] of [[colours.paper, 3.5], [colours.ink, 1.5]]) {
+    for (const [colour, size] of [
+      [colours.paper, 3.5],
+      [colours.ink, 1.5],
+    ]) {
       Object.assign(ctx, { strokeStyle: colour, lineWidth: size });
       ctx.beginPath();
       const radius = (0.42 * Math.min(w, tall) * change * clock.phase) / most;
@@ -82,16 +101,30 @@ export function drawMessages(ctx, colours, clock, tileAt, [width, height]) {
     const [a, b] = [Math.floor(n / O), n % O];
     const head = (...rest) => drawHeads(ctx, colours, tileAt(a, b), ...rest);
     if (kind === "arrive" && b < phase * O && near(x[a])) head("right", x[a], mostX);
-    if (kind === "arrive" && I - a <= phase * I && near(errors[b])) head("up", errors[b], 1);
+    if (kind === "arrive" && I - a <= phase * I && near(errors[b]))
+      head("up", errors[b], 1);
     if (kind === "answer" && a < phase * I) head("down", votes[n], largest(votes));
   }
   if (phase === 1) return;
-  const [rows, columns] = [(a) => ((a + 0.5) * height) / I, (b) => ((b + 0.5) * width) / O];
+  const [rows, columns] = [
+    (a) => ((a + 0.5) * height) / I,
+    (b) => ((b + 0.5) * width) / O,
+  ];
   if (kind === "arrive") {
-    drawDots(ctx, colours, x.map((_, a) => [phase * width, rows(a)]), x);
+    drawDots(
+      ctx,
+      colours,
+      x.map((_, a) => [phase * width, rows(a)]),
+      x,
+    );
     const places = errors.map((_, b) => [columns(b), (1 - phase) * height]);
     drawDots(ctx, colours, places, errors);
   }
   if (kind === "answer")
-    drawDots(ctx, colours, one.logits.map((_, b) => [columns(b), phase * height]), one.logits);
+    drawDots(
+      ctx,
+      colours,
+      one.logits.map((_, b) => [columns(b), phase * height]),
+      one.logits,
+    );
 }

@@ -25,8 +25,7 @@ function tickOne({ i, f, g, o, c }, shifts, slope = null) {
   const seen = Math.tanh(next);
   if (!slope) return [next, open * seen];
   const kept = keep * (1 - keep) * slope.f * c + keep * slope.c;
-  const taken =
-    take * (1 - take) * slope.i * value + take * (1 - value ** 2) * slope.g;
+  const taken = take * (1 - take) * slope.i * value + take * (1 - value ** 2) * slope.g;
   const moves = kept + taken;
   const opened = open * (1 - open) * slope.o * seen;
   return [next, open * seen, moves, opened + open * (1 - seen ** 2) * moves];
@@ -161,9 +160,7 @@ export class Cells {
     const flat = this.joined(this.votes(now.h)).map(
       (sum) => 1 - Math.tanh(sum / MOST_SURE) ** 2,
     );
-    return this.said(now.slopes.h).map(
-      (x, n) => x * this.scale * flat[n % this.classes],
-    );
+    return this.said(now.slopes.h).map((x, n) => x * this.scale * flat[n % this.classes]);
   }
 }
 

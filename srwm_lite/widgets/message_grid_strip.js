@@ -2,7 +2,13 @@
 import { button, h, say } from "./dom.js";
 import { drawBars, drawMatrix, pen } from "./draw.js";
 import { largest } from "./film.js";
-import { cellText, exampleText, inPercent, isRight, numbersOf } from "./message_grid_words.js";
+import {
+  cellText,
+  exampleText,
+  inPercent,
+  isRight,
+  numbersOf,
+} from "./message_grid_words.js";
 
 const heard = (text) => h("span", { class: "fw-heard" }, text);
 const unseen = (tag, name, ...children) =>
@@ -22,7 +28,12 @@ function drawSmall(canvas, colours, x, scale) {
   x.forEach((value, n) => {
     const tall = (mid - 1) * (value / scale);
     ctx.fillStyle = value < 0 ? colours.minus : colours.plus;
-    ctx.fillRect(n * per + 0.5, Math.min(mid, mid - tall), Math.max(per - 1, 1), Math.abs(tall));
+    ctx.fillRect(
+      n * per + 0.5,
+      Math.min(mid, mid - tall),
+      Math.max(per - 1, 1),
+      Math.abs(tall),
+    );
   });
   ctx.fillStyle = colours.muted;
   ctx.fillRect(0, mid - 0.5, width, 1);
@@ -66,10 +77,13 @@ function pastItem(clock, n, press) {
   );
   const card = button("", press, { class: "fw-past" });
   card.append(canvas, told, unseen("span", "fw-track", fill), chance, mark, spoken);
+  let seen = "";
   const draw = (colours, scale) => {
     const one = clock.runs[n];
     const [p, right] = [one.chances[one.label], isRight(one)];
-    drawSmall(canvas, colours, one.x, scale);
+    const now = `${one.picture} ${colours.paper} ${window.devicePixelRatio}`;
+    if (now !== seen) drawSmall(canvas, colours, one.x, scale);
+    seen = now;
     told.textContent = clock.names[one.label];
     fill.style.height = `${100 * p}%`;
     chance.textContent = inPercent(p);
@@ -122,7 +136,10 @@ export function historyView(clock) {
 /** The state of the cell that is pointed at, as bars and in words. */
 export function stateView(clock) {
   const { size } = clock.cells;
-  const parts = ["c", "h"].map((part) => ({ part, canvas: h("canvas", { role: "img" }) }));
+  const parts = ["c", "h"].map((part) => ({
+    part,
+    canvas: h("canvas", { role: "img" }),
+  }));
   const title = h("p", { class: "fw-title" });
   const text = h("p", { class: "fw-note fw-words" });
   const node = h("div", { class: "fw-figure fw-state" }, title, text);
@@ -138,8 +155,17 @@ export function stateView(clock) {
       const { now, before } = numbersOf(clock, part);
       const scale = part === "h" ? 1 : largest([...now, ...before]) || 1;
       const names = stateNames(size);
-      drawBars(canvas, colours, now, { wanted: before, scale, names, height: 84, label: part });
-      canvas.setAttribute("aria-label", `${part}: ${now.map((x) => say(x, 2)).join(", ")}`);
+      drawBars(canvas, colours, now, {
+        wanted: before,
+        scale,
+        names,
+        height: 84,
+        label: part,
+      });
+      canvas.setAttribute(
+        "aria-label",
+        `${part}: ${now.map((x) => say(x, 2)).join(", ")}`,
+      );
     }
   };
   return { node, draw };

@@ -67,13 +67,18 @@ export function inputsView(clock) {
 /** Which answers and errors stand below the columns at this moment. */
 function belowOf(clock) {
   const { one, kind, cells } = clock;
-  const [known, told] = [["answer", "told", "waits"], ["told", "waits"]].map((kinds) =>
-    kinds.includes(kind),
-  );
+  const [known, told] = [
+    ["answer", "told", "waits"],
+    ["told", "waits"],
+  ].map((kinds) => kinds.includes(kind));
   const old = one && errorsOf(one.states[0].back);
   const sent = told && !one.writes ? null : told ? one.error : old;
   const last = clock.runs[clock.n - 1];
-  const label = told ? one.label : cells.feed_label && old?.some(Boolean) ? last?.label : null;
+  const label = told
+    ? one.label
+    : cells.feed_label && old?.some(Boolean)
+      ? last?.label
+      : null;
   return { answer: known ? one : null, errors: sent, label, told };
 }
 
@@ -142,13 +147,24 @@ function drawFlows(ctx, colours, clock, { errors, answer }, b, x) {
   if (kind === "arrive" && near(errors[b]))
     drawArrow(ctx, [x, PLACE.told, x, 1], signed(colours, errors[b]), size(errors[b], 1));
   if (kind === "waits" && errors && near(errors[b]))
-    drawArrow(ctx, [x, PLACE.told + 8, x, PLACE.told - 3], signed(colours, errors[b]), 1.5);
+    drawArrow(
+      ctx,
+      [x, PLACE.told + 8, x, PLACE.told - 3],
+      signed(colours, errors[b]),
+      1.5,
+    );
   if (kind === "answer")
-    drawArrow(ctx, [x, 1, x, 18], signed(colours, one.logits[b]), size(answer.logits[b], largest(one.logits)));
+    drawArrow(
+      ctx,
+      [x, 1, x, 18],
+      signed(colours, one.logits[b]),
+      size(answer.logits[b], largest(one.logits)),
+    );
 }
 
 function belowText(clock, { answer, errors, label }) {
-  const list = (values, write) => clock.names.map((name, b) => `${name} ${write(values[b])}`).join(", ");
+  const list = (values, write) =>
+    clock.names.map((name, b) => `${name} ${write(values[b])}`).join(", ");
   const parts = [
     answer ? `Answer: ${list(answer.chances, inPercent)}.` : "No answer yet.",
     label === null || label === undefined ? "" : `Told: ${clock.names[label]}.`,

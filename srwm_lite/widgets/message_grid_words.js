@@ -7,8 +7,8 @@ export const likeliest = (chances) => chances.indexOf(Math.max(...chances));
 export const isRight = ({ chances, label }) => likeliest(chances) === label;
 
 /** To two places, for what is near one; 0 for what would not be seen. */
-export const near = (x) => Number(x.toFixed(2));
-export const sayNear = (x, digits = 2) => say(near(x), digits);
+export const near = (x, digits = 2) => Number(x.toFixed(digits));
+export const sayNear = (x, digits = 2) => say(near(x, digits), digits);
 
 const MOMENTS = {
   arrive: "messages arrive",
@@ -40,7 +40,7 @@ export function exampleText({ names }, one, n) {
     `Example ${n + 1}, picture ${picture + 1} told as ${names[label]}: answered ` +
     `${names[best]} with ${inPercent(chances[best])}, ${verdict}. ` +
     (writes
-      ? `Error: ${error.some(near) ? listOf(names, error) : "nearly 0"}.`
+      ? `Error: ${error.some((x) => near(x)) ? listOf(names, error) : "nearly 0"}.`
       : "No error comes back: errors are switched off.")
   );
 }
@@ -50,7 +50,9 @@ function arrivalText({ n, names }, { picture, states: [{ back }] }) {
   const errors = errorsOf(back);
   if (errors.some(Boolean))
     return `${first}The error of example ${n} comes back up the columns: ${listOf(names, errors)}.`;
-  return first + (n ? "No error comes back." : "Nothing comes back: no error is known yet.");
+  return (
+    first + (n ? "No error comes back." : "Nothing comes back: no error is known yet.")
+  );
 }
 
 function tickText(clock, one) {
@@ -59,8 +61,8 @@ function tickText(clock, one) {
   const most = changes.indexOf(Math.max(...changes));
   const [a, b] = [Math.floor(most / cells.classes), most % cells.classes];
   return (
-    "Every cell has heard its row and its column, and changes its state. The most so " +
-    `far: row ${a + 1}, column ${clock.names[b]}, by ${say(changes[most], 2)}.`
+    "Every cell has heard its row and its column, and changes its state (rings). The " +
+    `most so far: row ${a + 1}, column ${clock.names[b]}, by ${say(changes[most], 2)}.`
   );
 }
 
