@@ -139,7 +139,14 @@ def test_the_reader_follows_the_script_and_leaves_it(show, grids, nets):
     assert chances(page) == percent(expected(nets, pairs)[0])
     press(page, "Take back")
     assert page.locator(".fw-past").count() == 3
+    assert page.get_by_label("told as").locator(":checked").inner_text() == "dog"
+    press(page, "Show")
+    press(page, "Play script")  # something else was shown: it starts anew
+    assert chances(page)[:1] == percent(answers[:1])
     press(page, "Restart")
+    assert page.locator(".fw-next").inner_text() == (
+        "Next: picture 1 told as cat, 1 of 4 of the script."
+    )
     wait_for_words(page, "Nothing is shown yet")
     assert page.locator(".fw-past").count() == 0
     page.get_by_role("button", name="Picture 3").focus()

@@ -67,7 +67,7 @@ function askTools(clock) {
     next.textContent = clock.full
       ? "The strip is full: take an example back, or restart."
       : `Next: picture ${clock.picture + 1} told as ${told}` +
-        (clock.ahead ? `, ${place} of the script.` : ".");
+        (clock.follows ? `, ${place} of the script.` : ".");
   };
   return { node, draw };
 }

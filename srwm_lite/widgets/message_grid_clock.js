@@ -101,7 +101,7 @@ export class GridClock extends Clock {
     ];
     if (view === "weight") return this.weights(one, this.kindOf(step));
     if (view === "vote") return this.cells.votes(state.h);
-    if (view === "change") return this.changes(one?.states[0] ?? state, state);
+    if (view === "change") return this.cells.changes(one?.states[0] ?? state, state);
     const [part, j] = [view[0], Number(view.slice(1)) - 1];
     return state[part].filter((_, n) => n % this.cells.size === j);
   }
@@ -116,16 +116,6 @@ export class GridClock extends Clock {
     }
     one.before ??= cells.implied(one.states[0], one.x);
     return one.before;
-  }
-
-  changes(before, after) {
-    const { count, size } = this.cells;
-    const out = new Float64Array(count);
-    for (const part of ["h", "c"])
-      after[part].forEach((x, n) => {
-        out[Math.floor(n / size)] += (x - before[part][n]) ** 2;
-      });
-    return out.map(Math.sqrt);
   }
 
   /** The largest value of all examples shown: full colour. */
@@ -150,6 +140,12 @@ export class GridClock extends Clock {
     const [pairs, shown] = [this.pairs, this.model.get("shown")];
     const same = ([p, label], n) => p === pairs[n]?.[0] && label === pairs[n][1];
     return shown.every(same) ? pairs[shown.length] : undefined;
+  }
+
+  /** Whether what is picked is what the script shows next. */
+  get follows() {
+    const [picture, label] = this.ahead ?? [];
+    return picture === this.picture && label === this.label;
   }
 
   /** Pick what the script shows next. */
@@ -188,6 +184,7 @@ export class GridClock extends Clock {
   restart() {
     this.keepShown([]);
     this.prepare();
+    this.changed();
   }
 
   keepShown(shown) {
@@ -200,6 +197,7 @@ export class GridClock extends Clock {
   playScript() {
     if (!this.ahead) this.restart();
     const next = () => {
+      this.prepare();
       this.add();
       this.go(this.last);
       if (!this.ahead) this.pause();

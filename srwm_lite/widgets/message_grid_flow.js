@@ -74,7 +74,8 @@ export function drawRings(ctx, colours, clock, tileAt) {
   if (clock.kind !== "tick") return;
   const { classes } = clock.cells;
   const changes = clock.values("change");
-  const most = largest(clock.changes(clock.one.states[0], clock.one.states.at(-1))) || 1;
+  const most =
+    largest(clock.cells.changes(clock.one.states[0], clock.one.states.at(-1))) || 1;
   changes.forEach((change, n) => {
     const [x, y, w, tall] = tileAt(Math.floor(n / classes), n % classes);
     for (const [colour, size] of [

@@ -114,6 +114,17 @@ export class Cells {
     return this.said(h).map((x) => x + this.forward_bias.data[SLOT_OUT]);
   }
 
+  /** How far the state of each cell has moved. */
+  changes(before, after) {
+    const { count, size } = this;
+    const out = new Float64Array(count);
+    for (const part of ["h", "c"])
+      after[part].forEach((x, n) => {
+        out[Math.floor(n / size)] += (x - before[part][n]) ** 2;
+      });
+    return out.map(Math.sqrt);
+  }
+
   said(h) {
     const { size, vote } = this;
     return Float64Array.from({ length: this.count }, (_, n) =>

@@ -57,7 +57,7 @@ function arrivalText({ n, names }, { picture, states: [{ back }] }) {
 
 function tickText(clock, one) {
   const { at, cells } = clock;
-  const changes = [...clock.changes(one.states[0], clock.stateAt(at))];
+  const changes = [...clock.cells.changes(one.states[0], clock.stateAt(at))];
   const most = changes.indexOf(Math.max(...changes));
   const [a, b] = [Math.floor(most / cells.classes), most % cells.classes];
   return (
