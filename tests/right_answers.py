@@ -13,6 +13,7 @@ import mutants_srwm
 import mutants_state
 import mutants_switch
 import mutants_text
+import mutants_vsml
 import torch
 from torch import einsum
 from torch.nn import functional
@@ -296,5 +297,22 @@ RIGHT = {
             n / n.sum(), p, n.count_nonzero() / (n.sum() + n.count_nonzero())
         ),
         lambda n, p: (n + len(n[n > 0]) * p) / (n.sum() + len(n[n > 0])),
+    ],
+    "grid_step": [
+        mutants_vsml.cells(),
+        lambda w, x, e: (torch.addr(w, x, e), x @ w),
+        lambda w, x, e: (w + einsum("i,o->io", x, e), torch.mv(w.T, x)),
+    ],
+    "backprop_cell": [
+        mutants_vsml.layer(),
+        mutants_vsml.by_autograd,
+        lambda *u: tuple(
+            y.double() for y in mutants_vsml.layer()(*(x.float() for x in u))
+        ),
+    ],
+    "tick": [
+        mutants_vsml.think(),
+        mutants_vsml.at_once,
+        lambda gates, c: mutants_vsml.at_once(gates[None, :].flatten(), 1 * c),
     ],
 }

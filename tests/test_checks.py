@@ -172,7 +172,7 @@ def test_answers_do_not_depend_on_the_random_state(said):
 
 def test_unknown_exercise_lists_the_known_ones():
     for door in (checks.describe, lambda name: check(name, stub)):
-        with pytest.raises(ValueError, match="no exercise 'writ': there are batched"):
+        with pytest.raises(ValueError, match="no exercise 'writ': there are backprop"):
             door("writ")
 
 

@@ -24,6 +24,7 @@ from srwm_lite.checks import (  # noqa: F401  (they register their exercises)
     state,
     switch,
     text,
+    vsml,
 )
 from srwm_lite.checks.exercise import Exercise, Function, register, registry
 from srwm_lite.checks.judge import verdict

@@ -12,8 +12,10 @@ Sizes = Mapping[str, int]
 
 
 def _with_rows(sizes: dict[str, int]) -> Sizes:
-    """Add R, the rows of a self-referential matrix."""
-    return {**sizes, "R": sizes["V"] + 2 * sizes["K"] + 4}
+    """Add R, the rows of a self-referential matrix, and the sizes of a grid."""
+    rows = {"R": sizes["V"] + 2 * sizes["K"] + 4}
+    grid = {"I": sizes["K"], "O": sizes["V"], "N": sizes["M"], "4N": 4 * sizes["M"]}
+    return {**sizes, **rows, **grid}
 
 
 SIZES: tuple[Sizes, ...] = tuple(
