@@ -35,7 +35,7 @@ SCALE = 0.25  # of w and b in the cell state, where tanh is nearly a line
 PARTS = ("forward", "backward", "change of w", "change of b")
 ROOM = {"w": (-2, 0.2), "b": (-2, 0), "x": (-1, 0.5), "e": (-3, 0.2)}
 SILENT = 0.4  # share of e = 0
-ERROR, WEIGHT = 0.01, 0.05  # what counts as next to nothing
+ERROR, WEIGHT = 0.02, 0.05  # what counts as next to nothing
 CHUNK = 20  # test pictures at a time
 
 
@@ -63,11 +63,11 @@ class Clone(nn.Module):
 
     def __init__(
         self,
-        rate: float = 0.01,
+        rate: float = 0.1,
         state_size: int = 32,
         *,
         ticks: int = 3,
-        forget_shift: float = 10.0,
+        forget_shift: float = 5.0,
         input_shift: float = 0.0,
     ) -> None:
         super().__init__()
@@ -116,9 +116,9 @@ def deviations(
     Equation, with y the forward message, d the backward one and ``t = tanh(x)`` ::
 
         (y - t w - b) / (|w| + |b| + 0.05)
-        (d - e w (1 - t²)) / ((|w| + 0.05) (|e| + 0.01))
-        (dw / rate + e t) / (|e| + 0.01)
-        (db / rate + e) / (|e| + 0.01)
+        (d - e w (1 - t²)) / ((|w| + 0.05) (|e| + 0.02))
+        (dw / rate + e t) / (|e| + 0.02)
+        (db / rate + e) / (|e| + 0.02)
 
     So a small error is answered as exactly as a large one, in shares of itself.
     """
