@@ -143,6 +143,22 @@ def imitation(clone: Clone, *situation: Tensor) -> Tensor:
     return deviations(clone, clone.rate, *situation).square().mean(dim=0).sqrt()
 
 
+@torch.no_grad()
+def drift(
+    clone: Clone, w: Tensor, b: Tensor, x: Tensor, e: Tensor, *, steps: int = 1000
+) -> Tensor:
+    """Return how far w and b stray while no error comes back, (2,): root mean squares.
+
+    In each of the steps a cell hears the `x` of another situation; `e` is not heard.
+    """
+    state = w, b
+    for t in range(steps):
+        heard = x.roll(t)[:, None]
+        state, _, _ = clone(state, heard, torch.zeros_like(heard))
+    moved = torch.stack(state) - torch.stack([w, b])
+    return moved.square().mean(dim=1).sqrt()
+
+
 class Race(NamedTuple):
     """What two networks that began alike became: one of clones, one by hand.
 

@@ -99,6 +99,17 @@ def test_a_grid_of_clones_is_clones_one_by_one():
     )
 
 
+def test_what_moves_in_silence_is_drift():
+    def cell(state, x, e):
+        (w, b), heard = state, x[:, 0]
+        return (w + heard + e[:, 0], 2 * b), x, e
+
+    situation = torch.tensor([[5.0, 5.0], [3.0, 4.0], [1.0, 7.0], [9.0, 9.0]])
+    w, b = cloning.drift(cell, *situation, steps=2)
+    assert w == 8
+    torch.testing.assert_close(b, 3 * torch.tensor(12.5).sqrt())
+
+
 def test_a_clone_that_does_not_write_hears_no_error():
     clone = cloning.Clone(**TINY)
     w, b, x, e = (u[:, None] for u in drawn())

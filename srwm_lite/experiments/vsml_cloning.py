@@ -25,6 +25,7 @@ from srwm_lite.cloning import (
     answers,
     cloning_loss,
     distance,
+    drift,
     imitation,
     race,
     situations,
@@ -129,13 +130,21 @@ class Case:
 
 
 def setting(
-    cases: Sequence[Case], *, steps: int = STEPS, batch: int = BATCH, n: int = 20_000
+    cases: Sequence[Case],
+    *,
+    steps: int = STEPS,
+    batch: int = BATCH,
+    n: int = 20_000,
+    silent: int = 1000,
 ) -> Setting:
     """Return the setting that clones, and then runs these cases."""
     tests = {case.name: case.test() for case in cases}
     parts = [f"deviation: {part}" for part in PARTS]
     sample = partial(situations, n=n)
     tests["deviation"] = Test(sample, imitation, 1, parts=parts)
+    strayed = [f"after {silent} silent steps: {what} moved by" for what in "wb"]
+    stray = partial(drift, steps=silent)
+    tests["drift"] = Test(partial(situations, n=1000), stray, 1, "", strayed)
     return Setting(
         about=(
             f"one step of backpropagation with rate {RATE:g} in {batch} random "
@@ -172,7 +181,7 @@ def both(pictures: str, size: int, hidden: int, rate: float, **options: Any) -> 
 def quick() -> Settings:
     """Return tiny digits, in seconds, to see that all runs."""
     cases = both("digits", 3, 2, 0.01, examples=4, tested=5)
-    return {"digits": setting(cases, steps=3, batch=8, n=20)}
+    return {"digits": setting(cases, steps=3, batch=8, n=20, silent=3)}
 
 
 def laptop() -> Settings:
