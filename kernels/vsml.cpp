@@ -20,7 +20,6 @@
 //     d = (dlogits + softmax'(told_0 dback_0 of the example after)) (1 - tanh^2)
 //
 // Memory is O(T I O N). A batch entry has its own gradients of the weights.
-//
 // Shapes: x (B, T, I); targets, logits (B, T, O); h, c (B, I, O, N); back (B, O, M);
 // W (2 + M + N, 4 N); out (N + 1), its bias last; kept (B, T, 2, I, O, N).
 #include "vsml.h"
@@ -167,15 +166,16 @@ template <int D> struct Backward : Grid<D> {
     void sent(Sequence s, Int t)               // d of example t, from what it sent back
     {
         const real *logits = s.rows(7)[t], *dlogits = s.rows(8)[t], *told = this->told;
-        real *p = this->chance, *dtargets = s.rows(13)[t], mean = 0;
+        real *p = this->chance, *dtargets = s.rows(13)[t], mean = 0, all = 0;
         softmax<L>(logits, O, p);
         for (Int b = 0; b < O; b++) mean += p[b] * told[0] * dback[b * M];
         for (Int b = 0; b < O; b++) {
             const real e = told[0] * dback[b * M], y = logits[b] / MOST;
             dtargets[b] = (told[1] ? told[1] * dback[b * M + 1] : 0) - e;
             d[b] = ((dlogits ? dlogits[b] : 0) + p[b] * (e - mean)) * (1 - y * y);
-            dout_bias += d[b];
+            all += d[b];
         }
+        dout_bias += all;
     }
 
     void heard(const real* x, real* dx)
