@@ -7,7 +7,7 @@ import torch
 
 from srwm_lite import experiments
 from srwm_lite.data import DataUnavailable
-from srwm_lite.experiments import vsml
+from srwm_lite.experiments import families, vsml
 
 
 def test_pieces_of_a_curve_by_hand():
@@ -17,24 +17,24 @@ def test_pieces_of_a_curve_by_hand():
     def learner(x, targets):
         return torch.stack([right, 1 - right], dim=-1), None
 
-    found = vsml.pieces(learner, targets, targets, ends=(1, 4, 6))
+    found = families.pieces(learner, targets, targets, ends=(1, 4, 6))
     torch.testing.assert_close(found, torch.tensor([6 / 12, 0, 5 / 6, 1 / 4]))
     names = ["digits", "digits, 1", "digits, 2 to 4", "digits, 5 to 6"]
-    assert vsml.parts("digits", (1, 4, 6)) == names
+    assert families.parts("digits", (1, 4, 6)) == names
 
 
-@pytest.mark.parametrize("name", vsml.FAMILIES)
+@pytest.mark.parametrize("name", families.FAMILIES)
 def test_families_fit_the_fixed_nets(name):
-    x, targets = vsml.FAMILIES[name]().sample(2, torch.Generator().manual_seed(0))
+    x, targets = families.FAMILIES[name]().sample(2, torch.Generator().manual_seed(0))
     assert x.shape[2] <= vsml.MOST[0]
     assert targets.shape[2] <= vsml.MOST[1]
-    assert (x.shape[2:] + targets.shape[2:] == (vsml.I, vsml.O)) == (
-        name in vsml.SAME_SIZE
+    assert (x.shape[2:] + targets.shape[2:] == (families.I, families.O)) == (
+        name in families.SAME_SIZE
     )
 
 
 def test_the_mixture_has_no_pictures_and_no_teacher():
-    names = {type(task).__name__ for task in vsml.many().tasks}
+    names = {type(task).__name__ for task in families.many().tasks}
     assert names == {"Gaussian", "Memorise", "SumSign"}
 
 
