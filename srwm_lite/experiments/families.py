@@ -89,11 +89,11 @@ def many() -> Mixture:
     """Return several families in several sizes, none of real pictures."""
     return Mixture(
         GAUSSIAN(),
-        Gaussian(32, 3, LENGTH),
+        Gaussian(24, 3, LENGTH),
         Gaussian(8, 8, LENGTH),
-        Gaussian(48, 10, LENGTH, noise=1.5),
+        Gaussian(24, 10, LENGTH, noise=1.5),
         Memorise(I, O, LENGTH, pictures=10),
-        Memorise(32, 10, LENGTH),
+        Memorise(I, 10, LENGTH),
         SumSign(12, LENGTH),
     )
 

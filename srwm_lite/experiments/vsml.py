@@ -139,7 +139,7 @@ def laptop() -> Settings:
     return {
         "one family": setting(one, NETS, tests, steps=3000),
         "one family, 500 steps": setting(one, QUICK, tests, steps=500),
-        "many families": setting(about, ["VSML"], asked_for, steps=3000, **several),
+        "many families": setting(about, ["VSML"], asked_for, steps=2000, **several),
         "many families, 300 steps": setting(
             about, QUICK[1:], asked_for, steps=300, **several
         ),
