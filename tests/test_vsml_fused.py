@@ -104,8 +104,9 @@ def answers_only(results):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("part", PARTS)
-def test_nan_and_infinity_travel_as_in_the_loop(part, value):
-    net, x = problem(5, 3, 17, 4)
+@pytest.mark.parametrize("feed_label", [False, True])
+def test_nan_and_infinity_travel_as_in_the_loop(feed_label, part, value):
+    net, x = problem(5, 3, 17, 4, feed_label=feed_label)
     spoiled = x[PARTS.index(part)]
     spoiled.view(2, -1)[0, 7] = value
     ours, loop = (all_results(net, x, backend) for backend in ("fused", "loop"))
