@@ -34,7 +34,8 @@ def evolution_loss(
 ) -> Tensor:
     """Return the mean loss of changed models, with a gradient that no model computed.
 
-    With n `pairs` of members around the parameters theta, eps normal ::
+    Equation: eq:evolution, with n `pairs` of members around the parameters theta, and
+    eps normal ::
 
         L+_k = loss(theta + sigma eps_k),  L-_k = loss(theta - sigma eps_k)
         value    = mean of all L

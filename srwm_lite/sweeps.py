@@ -40,7 +40,7 @@ def start(B: int, sizes: Sequence[int]) -> list[Pair]:
 def backprop_cell(rate: float) -> Cell:
     """Return the sub-RNN, built by hand, that does what backpropagation does [1].
 
-    Equation, with state ``(w, b)`` ::
+    Equation: eq:backprop-cell, with state ``(w, b)`` ::
 
         forward = tanh(x) w + b,   backward = e w (1 - tanh(x)²)
         w = w - rate e tanh(x),    b = b - rate e

@@ -54,6 +54,7 @@ def bowl(theta, c):
     return theta @ (c * theta) / 2
 
 
+@pytest.mark.equation("eq:evolution")
 @pytest.mark.parametrize("loss", [linear, bowl])
 def test_on_a_quadratic_the_estimate_is_mean_eps_eps_times_the_slope(loss):
     # (L+ - L-) / (2 sigma) = eps . slope, exactly, whatever sigma is

@@ -177,6 +177,7 @@ def test_every_cell_may_be_asked_alone(name):
     )
 
 
+@pytest.mark.equation("eq:backprop-cell")
 def test_a_backprop_cell_by_hand():
     half = torch.tensor(0.5).atanh()
     state = tuple(torch.full((1, 1, 1), x) for x in (2.0, 3.0))
