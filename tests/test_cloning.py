@@ -189,7 +189,19 @@ def test_no_picture_of_the_test_is_learned():
     assert targets.sum(dim=-1).eq(1).all()
     assert len(labels) == 259
     assert torch.cdist(x[0], test).min() > 0
-    assert (x.mean().abs() < 0.05) & (abs(x.std() - 1) < 0.05)
+    assert x.mean().abs() < 0.05
+    assert abs(x.std() - 1) < 0.05
+
+
+def test_files_in_the_order_of_the_classes_are_mixed(monkeypatch):
+    labels = torch.arange(10).repeat_interleave(30)
+    sorted_by_class = torch.randn(300, 2, 2), labels
+    monkeypatch.setattr(vsml_cloning, "images", lambda *which: sorted_by_class)
+    case = vsml_cloning.Case("fashion", 2, examples=200)
+    _, targets, _, held = case.sample(torch.Generator().manual_seed(0))
+    assert len(held.unique()) == 10
+    assert targets.sum(dim=(0, 1)).min() > 0
+    assert torch.equal(case.sample(torch.Generator().manual_seed(1))[3], held)
 
 
 def test_a_case_measures_both_networks():
