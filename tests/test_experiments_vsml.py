@@ -43,12 +43,12 @@ def test_a_quick_run_tests_every_learner_and_switches_it_off(tmp_path):
         experiments.find("vsml"),
         "quick",
         seeds=[0],
-        models=["VSML", "Meta RNN", "SGD"],
+        models=["VSML", "DeltaNet", "SGD"],
         settings=["one family"],
         folder=tmp_path,
     )
     runs = {run["model"]: run for run in result["runs"]}
-    assert list(runs) == ["VSML", "Meta RNN", "SGD"]
+    assert list(runs) == ["VSML", "DeltaNet", "SGD"]
     assert runs["VSML"]["parameters"] == 2384
     assert runs["SGD"]["parameters"] == 2
     for run in runs.values():

@@ -49,6 +49,7 @@ NAMES = (
     "omniglot",
     "task_switch",
     "vsml",
+    "vsml_cloning",
 )
 
 

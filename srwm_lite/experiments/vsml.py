@@ -33,6 +33,7 @@ from srwm_lite.experiments.families import (
 )
 from srwm_lite.experiments.setting import Experiment, Setting, Settings, Test
 from srwm_lite.feature_maps import unit_norm
+from srwm_lite.models import LSTM
 from srwm_lite.online_learners import (
     FastWeightLearner,
     HebbianNet,
@@ -44,7 +45,7 @@ from srwm_lite.online_tasks import Gaussian
 from srwm_lite.vsml import SubRNN
 from srwm_lite.vsml_learner import VSML, online_loss
 
-MOST = (64, 10)  # inputs and classes of a net that cannot change its size
+MOST = (64, 10)  # inputs and classes of nets that are filled up with zeros
 BATCH, STEPS = 8, 1500
 SHIFT: dict[str, Any] = {"input_shift": -2.0}  # with the -5 of [1] it takes longer
 
@@ -53,7 +54,8 @@ LEARNERS: dict[str, Any] = {
     "VSML, shift -5": VSML,
     "VSML, hidden layer": lambda: VSML(SubRNN(**SHIFT), hidden=(8,)),
     "VSML, own weights": lambda: VSML(SubRNN(grid=(I, O), **SHIFT)),
-    "Meta RNN": partial(MetaRNN, *MOST),
+    "Meta RNN": partial(MetaRNN, I, O),
+    "Meta RNN, reminded": partial(FastWeightLearner, *MOST, layer=LSTM),
     "Hebbian": partial(HebbianNet, *MOST, oja=True),
     "DeltaNet": partial(
         FastWeightLearner, *MOST, layer=partial(DeltaNet, feature_map=unit_norm)
@@ -62,14 +64,15 @@ LEARNERS: dict[str, Any] = {
     "SGD, hidden layer": partial(OnlineSGD, 160),
     "Adam": partial(OnlineAdam, rate=1e-2),
 }
+FIXED = ["VSML, own weights", "Meta RNN"]
+EVERYONE = [name for name in LEARNERS if name not in FIXED]
+NETS = ["VSML", "VSML, shift -5", "Meta RNN, reminded", "DeltaNet"]
+QUICK = ["Hebbian", "SGD", "SGD, hidden layer", "Adam"]
 RATES = {
     **dict.fromkeys([name for name in LEARNERS if "VSML" in name], 1e-2),
-    **dict.fromkeys(("Meta RNN", "Hebbian", "DeltaNet"), 3e-3),
+    **dict.fromkeys((*NETS[2:], "Meta RNN", "Hebbian"), 3e-3),
     **dict.fromkeys(("SGD", "SGD, hidden layer", "Adam"), 3e-2),
 }
-EVERYONE = [name for name in LEARNERS if name != "VSML, own weights"]
-NETS = ["VSML", "VSML, shift -5", "Meta RNN", "DeltaNet"]
-QUICK = ["Hebbian", "SGD", "SGD, hidden layer", "Adam"]
 
 
 def made(make: Any) -> nn.Module:
@@ -118,7 +121,7 @@ def quick() -> Settings:
     alone = some(*SAME_SIZE, **few)
     return {
         "one family": setting("Gaussian", EVERYONE, some(**few), **small),
-        "no sharing": setting("Gaussian", ["VSML, own weights"], alone, **small),
+        "fixed size": setting("Gaussian", FIXED, alone, **small),
         "many families": setting("several", ["VSML"], some(**few), **mixed),
         "evolution": setting(
             "Gaussian", ["VSML"], some(**few), **small, **evolved(pairs=2)
@@ -146,7 +149,7 @@ def laptop() -> Settings:
         "teacher": setting("linear teachers", ["VSML", "SGD"], tests, **teacher),
         "evolution": setting("small Gaussian problems", ["VSML"], tests, **EVOLUTION),
         "hidden layer": setting(one, ["VSML, hidden layer"], tests),
-        "no sharing": setting(one, ["VSML, own weights"], some(*SAME_SIZE)),
+        "fixed size": setting(one, FIXED, some(*SAME_SIZE), steps=2000),
     }
 
 
