@@ -167,8 +167,11 @@ def learn(
     targets: Tensor,
     *,
     error: Error = softmax_error,
+    cut: Collection[int] = (),
 ) -> tuple[Tensor, list[State]]:
     """Learn from a stream `x` (B, T, I), `targets` (B, T, O), one example at a time.
+
+    All else is as in `example`.
 
     Returns
     -------
@@ -184,8 +187,8 @@ def learn(
     backends.check_rank("BTO", targets=targets)
     backends.check_agree("BT", x=x, targets=targets)
     backends.check_alike(x=x, targets=targets)
-    return scan(partial(_by, cell, error), list(states), x, targets)
+    return scan(partial(_by, cell, error, cut), list(states), x, targets)
 
 
-def _by(cell: Cell, error: Error, states: Any, x: Tensor, target: Tensor) -> Any:
-    return example(cell, states, x, target, error=error)
+def _by(cell: Cell, error: Error, cut: Any, states: Any, *of: Tensor) -> Any:
+    return example(cell, states, *of, error=error, cut=cut)

@@ -223,6 +223,11 @@ def test_the_experiment_runs(tmp_path):
         for what in vsml_cloning.SHOWN:
             assert f"{name}: {what}" in run["scores"]
     assert "writes off" in run
+    head, _, one, two = vsml_cloning.side_by_side(found, "digits").split("\n")
+    assert head == "| network | clone | backprop | same answers | apart |"
+    right = run["scores"]["digits, one layer: clone"]
+    assert one.startswith(f"| digits, one layer | {100 * right:.1f} % |")
+    assert two.startswith("| digits, two layers |")
 
 
 def test_missing_pictures_stop_it_before_it_begins(tmp_path, monkeypatch):

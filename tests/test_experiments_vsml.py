@@ -56,6 +56,21 @@ def test_a_quick_run_tests_every_learner_and_switches_it_off(tmp_path):
         assert all(math.isfinite(x) for x in run["scores"].values())
 
 
+def test_means_are_over_the_seeds():
+    runs = [
+        {"setting": "a", "model": "SGD", "scores": {"digits": x}} for x in (0.25, 0.75)
+    ]
+    runs += [{"setting": "b", "model": "VSML", "scores": {"digits": 1.0}}]
+    tests = {"tests": {"digits": {"unit": "%"}}}
+    result = {"settings": {"a": tests, "b": tests}, "runs": runs}
+    assert experiments.means(result, "a", ["digits"]) == {"digits SGD": 0.5}
+    both = experiments.means(result, ("a", "b"), ["digits"])
+    assert both == {"digits SGD": 0.5, "digits VSML": 1}
+    lines = experiments.series(result, ("a", "b"), ["digits"])
+    assert lines == {"SGD": [[0.25], [0.75]], "VSML": [[1]]}
+    assert len(experiments.table(result, ("a", "b"), ["digits"]).split("\n")) == 4
+
+
 def test_missing_pictures_stop_a_run_before_it_begins(tmp_path, monkeypatch):
     monkeypatch.setenv("SRWM_LITE_DATA", str(tmp_path / "data"))
     monkeypatch.setattr("srwm_lite.data.pooch.retrieve", _refused)

@@ -14,7 +14,7 @@ associative_memory baselines models scores tokens tasks boolean_rules chains sta
 programs trees list_ops programs_and_lists formal_languages state_tracking data text
 ngrams carried_state corpus language_model strokes omniglot episodes stems few_shot
 few_shot_weights task_switch image_sets vector_tasks
-online_tasks online_gradient online_nets online_learners
+online_tasks online_gradient online_nets online_learners online_scores
 schedules identity distributed shared_norms checkpoints logbook training
 evolution cloning
 trace plots widgets experiments checks

@@ -260,6 +260,9 @@ def test_a_cut_message_leaves_only_the_top_layer_learning():
     _, wanted = descend(start, x, targets, loss, 0.1, trained=(1,))
     torch.testing.assert_close(states, wanted, rtol=0, atol=1e-10)
     assert torch.equal(states[0][0], start[0][0])
+    cell = sweeps.backprop_cell(0.1)
+    _, learned = sweeps.learn(cell, start, x, targets, cut=(1,))
+    torch.testing.assert_close(learned, states, rtol=0, atol=0)
 
 
 def test_wrong_arguments_are_named():

@@ -16,6 +16,7 @@ from srwm_lite.experiments.setting import Experiment, Frame, Setting, Test
 from srwm_lite.experiments.shown import (
     groups,
     headline,
+    means,
     origin,
     results,
     series,
@@ -31,6 +32,7 @@ __all__ = [
     "find",
     "groups",
     "headline",
+    "means",
     "origin",
     "points",
     "results",

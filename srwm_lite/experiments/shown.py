@@ -18,6 +18,7 @@ from srwm_lite.plots.words import listing
 AS_IT_IS = "scores"
 SWITCHES = ("recurrence off", "writes off")
 Groups = dict[str, list[float]]
+Named = str | Sequence[str]  # one setting, or several with the same tests
 
 
 def results(name: str, preset: str = "laptop", folder: Path | None = None) -> Record:
@@ -47,27 +48,32 @@ def results(name: str, preset: str = "laptop", folder: Path | None = None) -> Re
     return load(folder / f"{file_name(name, preset)}.json")
 
 
-def headline(result: Record, setting: str) -> str:
+def headline(result: Record, setting: Named) -> str:
     """Return the test of a setting that counts most: its first."""
     return next(iter(_setting(result, setting)["tests"]))
 
 
 def groups(
     result: Record,
-    setting: str,
+    setting: Named,
     test: str | None = None,
     switch: str = AS_IT_IS,
     models: Sequence[str] | None = None,
 ) -> Groups:
     """Return the numbers of every model, one for each seed, as `plots.bars` takes them.
 
-    Models without the switch, and those not run yet, are left out.
+    Models without the switch, and those not run yet, are left out. Of several settings,
+    one that comes later has the last word on a model.
     """
     test = test or headline(result, setting)
     if test not in _setting(result, setting)["tests"]:
         known = listing(_setting(result, setting)["tests"])
         raise ValueError(f"{setting} has no test {test!r}: use {known}")
     found: Groups = {}
+    if not isinstance(setting, str):
+        for one in setting:
+            found |= groups(result, one, test, switch, models)
+        return found
     for run in result["runs"]:
         if run["setting"] == setting and test in run.get(switch, {}):
             found.setdefault(run["model"], []).append(run[switch][test])
@@ -76,7 +82,7 @@ def groups(
 
 def series(
     result: Record,
-    setting: str,
+    setting: Named,
     tests: Sequence[str],
     switch: str = AS_IT_IS,
     models: Sequence[str] | None = None,
@@ -89,9 +95,18 @@ def series(
     }
 
 
+def means(result: Record, setting: Named, tests: Sequence[str]) -> dict[str, float]:
+    """Return ``{"test model": mean over the seeds}``, as `plots.glue_all` takes it."""
+    return {
+        f"{test} {model}": sum(scores) / len(scores)
+        for test in tests
+        for model, scores in groups(result, setting, test).items()
+    }
+
+
 def table(
     result: Record,
-    setting: str,
+    setting: Named,
     tests: Sequence[str] | None = None,
     models: Sequence[str] | None = None,
 ) -> str:
@@ -149,7 +164,8 @@ def origin(result: Record) -> str:
     )
 
 
-def _setting(result: Record, setting: str) -> Record:
+def _setting(result: Record, setting: Named) -> Record:
+    setting = setting if isinstance(setting, str) else setting[0]
     if setting not in result["settings"]:
         known = listing(result["settings"])
         raise ValueError(f"there is no setting {setting!r}: use {known}")

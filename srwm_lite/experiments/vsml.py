@@ -116,7 +116,7 @@ EVOLUTION: dict[str, Any] = {"task": SMALL, "length": 25, "steps": 600, **evolve
 def quick() -> Settings:
     """Return every model for a few steps, in seconds, to see that all runs."""
     few: Any = {"ends": (1, 2, 4), "streams": 3}
-    small: Any = {"batch": 2, "steps": 2}
+    small: Any = {"batch": 2, "steps": 3}
     mixed: Any = {"task": many, **small}
     alone = some(*SAME_SIZE, **few)
     return {

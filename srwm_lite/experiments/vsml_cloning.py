@@ -31,12 +31,15 @@ from srwm_lite.cloning import (
     situations,
 )
 from srwm_lite.experiments.setting import Experiment, Setting, Settings, Test
+from srwm_lite.experiments.shown import means
+from srwm_lite.experiments.store import Record
 from srwm_lite.image_sets import images
 from srwm_lite.sweeps import backprop_cell, softmax_error, start
 
 RATE, STEPS, BATCH, LR = 0.1, 20_000, 512, 5e-3
 CLASSES, HELD = 10, 0.2  # share of the pictures that are for the test
-MODELS: dict[str, Any] = {"VSML clone": partial(Clone, RATE)}
+MODEL = "VSML clone"
+MODELS: dict[str, Any] = {MODEL: partial(Clone, RATE)}
 REAL = ("mnist", "fashion", "kmnist")
 SHOWN = ("clone", "backprop", "same answers", "apart")
 
@@ -199,6 +202,16 @@ def paper() -> Settings:
     sizes: Any = {"examples": 20_000, "tested": 2000}
     cases = [c for name in REAL for c in both(name, 28, 160, 1e-3, **sizes)]
     return {"pictures": setting(cases, steps=200_000, batch=4096)}
+
+
+def side_by_side(result: Record, setting: str = "pictures") -> str:
+    """Return what was measured as a table in Markdown, a row for each network."""
+    found = means(result, setting, list(result["settings"][setting]["tests"]))
+    lines = [f"| network | {' | '.join(SHOWN)} |", "|---|" + "---:|" * len(SHOWN)]
+    for name in dict.fromkeys(key.split(":")[0] for key in found if ": clone " in key):
+        numbers = [found[f"{name}: {what} {MODEL}"] for what in SHOWN]
+        lines.append(f"| {name} | {' | '.join(f'{100 * x:.1f} %' for x in numbers)} |")
+    return "\n".join(lines)
 
 
 EXPERIMENT = Experiment(
