@@ -109,15 +109,16 @@ def table(
     setting: Named,
     tests: Sequence[str] | None = None,
     models: Sequence[str] | None = None,
+    switches: Sequence[str] = SWITCHES,
 ) -> str:
-    """Return a table in Markdown: means with both ends, and the switches.
+    """Return a table in Markdown: means with both ends, and some of the switches.
 
     The columns of the switches are of the first test, or of the headline.
     """
     told = _setting(result, setting)["tests"]
     tests = list(tests or told)
     shown = [(test, test, AS_IT_IS) for test in tests]
-    for switch in SWITCHES:
+    for switch in switches:
         if groups(result, setting, tests[0], switch, models):
             shown.append((f"{tests[0]}, {switch}", tests[0], switch))
     columns = [

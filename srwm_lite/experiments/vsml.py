@@ -18,20 +18,25 @@ from torch import nn
 from srwm_lite.delta_rule import DeltaNet
 from srwm_lite.evolution import evolution_loss
 from srwm_lite.experiments.families import (
+    ENDS,
     FAMILIES,
     GAUSSIAN,
     LENGTH,
+    REAL,
     SAME_SIZE,
     I,
     O,
     draw,
     fetched,
     many,
+    parts,
     pictures,
     real,
     some,
 )
 from srwm_lite.experiments.setting import Experiment, Setting, Settings, Test
+from srwm_lite.experiments.shown import Named, means, series
+from srwm_lite.experiments.store import Record
 from srwm_lite.feature_maps import unit_norm
 from srwm_lite.models import LSTM
 from srwm_lite.online_learners import (
@@ -149,7 +154,8 @@ def laptop() -> Settings:
         "teacher": setting("linear teachers", ["VSML", "SGD"], tests, **teacher),
         "evolution": setting("small Gaussian problems", ["VSML"], tests, **EVOLUTION),
         "hidden layer": setting(one, ["VSML, hidden layer"], tests),
-        "fixed size": setting(one, FIXED, some(*SAME_SIZE), steps=2000),
+        "fixed size": setting(one, FIXED[:1], some(*SAME_SIZE), steps=2000),
+        "Meta RNN": setting(one, FIXED[1:], some(*SAME_SIZE), batch=16, steps=6000),
     }
 
 
@@ -163,6 +169,34 @@ def paper() -> Settings:
     return {
         "evolution": setting("MNIST", ["VSML"], tests, **{**long, **by}),
         "gradient": setting("MNIST", ["VSML"], tests, **{**long, **slope}),
+    }
+
+
+def rise(
+    result: Record, named: Named, family: str, models: Sequence[str]
+) -> tuple[tuple[int, ...], dict[str, list[list[float]]]]:
+    """Return where the pieces of a stream end, and how accuracy rises, by model."""
+    pieces = parts(family, ENDS)[1:]
+    return ENDS, series(result, named, pieces, models=models)
+
+
+ONE = ("one family", "one family, 500 steps")
+SEVERAL = ("many families", "many families, 300 steps")
+QUOTED: dict[str, tuple[Named, list[str]]] = {
+    "one": (ONE, [name for name in FAMILIES if "," not in name]),
+    "many": (SEVERAL, [*REAL, *(f"{name}, 301 to 1000" for name in REAL), "digits"]),
+    "teach": ("teacher", ["linear teacher"]),
+    "evo": ("evolution", ["Gaussian", "digits"]),
+    "own": (("fixed size", "Meta RNN"), ["Gaussian"]),
+}
+
+
+def quoted(result: Record) -> dict[str, float]:
+    """Return the means that the chapter quotes, as `plots.glue_all` takes them."""
+    return {
+        f"{key} {name}": x
+        for key, (named, tests) in QUOTED.items()
+        for name, x in means(result, named, tests).items()
     }
 
 
