@@ -185,7 +185,7 @@ SEVERAL = ("many families", "many families, 300 steps")
 QUOTED: dict[str, tuple[Named, list[str]]] = {
     "one": (ONE, [name for name in FAMILIES if "," not in name]),
     "many": (SEVERAL, [*REAL, *(f"{name}, 301 to 1000" for name in REAL), "digits"]),
-    "teach": ("teacher", ["linear teacher"]),
+    "teach": ("teacher", ["linear teacher", "Gaussian", "random pictures", "digits"]),
     "evo": ("evolution", ["Gaussian", "digits"]),
     "own": (("fixed size", "Meta RNN"), ["Gaussian"]),
 }
