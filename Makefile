@@ -8,6 +8,8 @@ else
 endif
 READY := .venv/.ready
 BOOK  := book/_build/html/index.html
+# Two processes, whole files to each: a notebook must not be torn apart.
+TWO   := -n 2 --dist loadfile
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 \
          --nbval-sanitize-with tests/nbval_sanitize.cfg
 
@@ -32,7 +34,7 @@ test: unit chapters book gates  ## set up if needed, then run every test
 
 unit: $(READY)  ## unit tests of package, kernels and sources
 	@echo "== unit tests"
-	$(BIN)/python -m pytest tests -m "not book and not browser and not slow"
+	$(BIN)/python -m pytest $(TWO) tests -m "not book and not browser and not slow"
 
 slow: $(READY)  ## the compiler's sanitizers on every CUDA kernel
 	@echo "== slow tests"
@@ -40,7 +42,7 @@ slow: $(READY)  ## the compiler's sanitizers on every CUDA kernel
 
 chapters: $(READY)  ## run the chapters again and compare every output
 	@echo "== chapters give the outputs they print"
-	$(BIN)/python -m pytest $(NBVAL) chapters
+	$(BIN)/python -m pytest $(TWO) $(NBVAL) chapters
 
 gates: book  ## tests of the built pages, in a browser where there is one
 	@echo "== built pages and browser"
