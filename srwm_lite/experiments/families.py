@@ -72,7 +72,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "Gaussian": GAUSSIAN,
     "Gaussian, 64 inputs, 10 classes": partial(Gaussian, 64, 10, LENGTH),
     "Gaussian, 4 inputs, 2 classes": partial(Gaussian, 4, 2, LENGTH),
-    "random pictures": partial(Memorise, I, O, LENGTH),
+    "random patterns": partial(Memorise, I, O, LENGTH),
     "sign of the sum": partial(SumSign, I, LENGTH),
     "linear teacher": partial(LinearTeacher, I, O, LENGTH),
     "digits": partial(pictures, "digits", "test", 8, 10),
@@ -82,7 +82,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "digits, projected": partial(pictures, "digits", "test", 8, 10, projected=True),
     "digits, 4 x 4": partial(pictures, "digits", "test", 4, 5),
 }
-SAME_SIZE = ["Gaussian", "random pictures", "linear teacher", "digits, 4 x 4"]
+SAME_SIZE = ["Gaussian", "random patterns", "linear teacher", "digits, 4 x 4"]
 
 
 def many() -> Mixture:

@@ -142,7 +142,10 @@ def laptop() -> Settings:
     """
     tests, one = some(), "Gaussian problems"
     several: Any = {"task": many, "batch": 4, "length": 200, "ready": fetched}
-    about, asked_for = "seven families, none of pictures", {**tests, **real()}
+    about, asked_for = (
+        "three families in seven sizes, none of pictures",
+        {**tests, **real()},
+    )
     teacher: Any = {"task": FAMILIES["linear teacher"], "steps": 2000}
     return {
         "one family": setting(one, NETS, tests, steps=3000),
@@ -182,10 +185,11 @@ def rise(
 
 ONE = ("one family", "one family, 500 steps")
 SEVERAL = ("many families", "many families, 300 steps")
+LATE = "mnist, 301 to 1000"
 QUOTED: dict[str, tuple[Named, list[str]]] = {
     "one": (ONE, [name for name in FAMILIES if "," not in name]),
-    "many": (SEVERAL, [*REAL, *(f"{name}, 301 to 1000" for name in REAL), "digits"]),
-    "teach": ("teacher", ["linear teacher", "Gaussian", "random pictures", "digits"]),
+    "many": (SEVERAL, [*REAL, *(f"{name}, 11 to 30" for name in REAL), LATE]),
+    "teach": ("teacher", ["linear teacher", "Gaussian", "random patterns", "digits"]),
     "evo": ("evolution", ["Gaussian", "digits"]),
     "own": (("fixed size", "Meta RNN"), ["Gaussian"]),
 }
