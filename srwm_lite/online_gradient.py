@@ -104,6 +104,9 @@ class OnlineSGD(nn.Module):
         ``1 / sqrt(fan in)``. With 0 there are none, and the weights start at zero.
     rate : float
         Learning rate to start from.
+    per_input : bool
+        Divide the rate by the number I of inputs: a step then changes the answer to
+        its own example as much for any I, as it does where messages are averaged.
 
     Attributes
     ----------
@@ -111,9 +114,13 @@ class OnlineSGD(nn.Module):
         Set to False to switch learning off: no error ever comes back.
     """
 
-    def __init__(self, hidden: int = 0, rate: float = 0.1) -> None:
+    def __init__(
+        self, hidden: int = 0, rate: float = 0.1, *, per_input: bool = False
+    ) -> None:
         super().__init__()
         backends.check_whole(0, hidden=hidden)
+        backends.check_flag(per_input=per_input)
+        self.per_input = per_input
         if not 0 < rate < math.inf:
             raise ValueError(f"rate must be positive: got {rate}; try 0.1")
         self.hidden, self.writes = hidden, True
@@ -186,6 +193,7 @@ class OnlineSGD(nn.Module):
         slopes = backpropagate(state.weights, heard, error)
         moments, ways = self.ways(state, slopes)
         rate = (self.log_rate - self.decay * math.log(state.seen + 1)).exp()
+        rate = rate / x.shape[1] if self.per_input else rate
         pairs = zip(state.weights, ways, strict=True)
         weights = tuple(w - rate * way for w, way in pairs)
         return Learnt(state.seen + 1, weights, moments), logits

@@ -12,17 +12,20 @@ others a size of their own.
 Shapes    B tasks, T examples of each, I inputs and O classes of the stream.
 """
 
+import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from srwm_lite.delta_rule import DeltaNet
 from srwm_lite.models import Layer, SequenceModel
 from srwm_lite.online_gradient import Learnt, OnlineAdam, OnlineSGD
 from srwm_lite.online_nets import FixedSize, HebbianNet, MetaRNN, filled
+from srwm_lite.online_tasks import ideal_gaussian
 
 __all__ = [
+    "ClassMeans",
     "FastWeightLearner",
     "HebbianNet",
     "Learnt",
@@ -30,6 +33,38 @@ __all__ = [
     "OnlineAdam",
     "OnlineSGD",
 ]
+
+
+class ClassMeans(nn.Module):
+    """Take the mean of each class, and answer by Bayes' rule: learned without a step.
+
+    It is `srwm_lite.online_tasks.ideal_gaussian` with a noise that is a parameter: the
+    best learner of Gaussian problems, and a natural rival on all others.
+
+    Parameters
+    ----------
+    noise : float
+        To start from.
+
+    Attributes
+    ----------
+    writes : bool
+        Set to False, and no label is told: all classes stay alike.
+    """
+
+    def __init__(self, noise: float = 1.0) -> None:
+        super().__init__()
+        if not 1e-3 < noise < 100:
+            raise ValueError(f"noise must be from 0.001 to 100: got {noise}; try 1")
+        self.log_noise, self.writes = nn.Parameter(torch.tensor(math.log(noise))), True
+
+    def forward(
+        self, x: Tensor, targets: Tensor, state: None = None
+    ) -> tuple[Tensor, None]:
+        """Answer a stream, (B, T, I) and (B, T, O); there is no state to go on with."""
+        if state is not None:
+            raise ValueError("class means begin anew with every call: leave out state")
+        return ideal_gaussian(x, self.writes * targets, self.log_noise.exp())
 
 
 class FastWeightLearner(FixedSize):

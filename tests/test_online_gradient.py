@@ -224,3 +224,13 @@ def test_bad_arguments_are_refused(kind):
     words = r"weights for \(B, I, O\) = \(2, 4, 3\), a stream of \(2, 5, 3\); begin"
     with pytest.raises(ValueError, match=words):
         learner(*stream(inputs=5), state)
+
+
+def test_a_rate_by_inputs_is_the_rate_over_their_number():
+    x, targets = stream()
+    inputs = x.shape[2]
+    shared = OnlineSGD(rate=0.1, per_input=True).to(x)
+    plain = OnlineSGD(rate=0.1 / inputs).to(x)
+    torch.testing.assert_close(shared(x, targets)[0], plain(x, targets)[0])
+    with pytest.raises(TypeError, match="per_input"):
+        OnlineSGD(per_input=1)

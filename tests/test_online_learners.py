@@ -6,6 +6,7 @@ from torch.nn import functional
 from srwm_lite import training
 from srwm_lite.models import LSTM, writes_off
 from srwm_lite.online_learners import (
+    ClassMeans,
     FastWeightLearner,
     HebbianNet,
     MetaRNN,
@@ -13,6 +14,7 @@ from srwm_lite.online_learners import (
     OnlineSGD,
 )
 from srwm_lite.online_nets import Plastic
+from srwm_lite.online_tasks import Gaussian, ideal_gaussian
 from srwm_lite.vsml_learner import VSML, online_accuracy, online_loss
 
 F64 = {"dtype": torch.float64}
@@ -190,3 +192,17 @@ def test_all_learners_have_the_same_door():
         assert logits.shape == more.shape == targets.shape
         assert learner.writes is True
         assert logits.requires_grad
+
+
+def test_class_means_are_the_best_learner_of_gaussian_problems():
+    x, targets = Gaussian(4, 3, 12, noise=0.5).sample(5)
+    means = ClassMeans(0.5)
+    torch.testing.assert_close(means(x, targets), ideal_gaussian(x, targets, 0.5))
+    online_loss(means, x, targets).backward()
+    assert means.log_noise.grad.abs() > 0
+    means.writes = False
+    assert means(x, targets)[0].std(dim=-1).max() < 1e-5
+    with pytest.raises(ValueError, match="leave out state"):
+        means(x, targets, x)
+    with pytest.raises(ValueError, match="noise must be from"):
+        ClassMeans(0.0)

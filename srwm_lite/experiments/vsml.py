@@ -40,6 +40,7 @@ from srwm_lite.experiments.store import Record
 from srwm_lite.feature_maps import unit_norm
 from srwm_lite.models import LSTM
 from srwm_lite.online_learners import (
+    ClassMeans,
     FastWeightLearner,
     HebbianNet,
     MetaRNN,
@@ -65,18 +66,21 @@ LEARNERS: dict[str, Any] = {
     "DeltaNet": partial(
         FastWeightLearner, *MOST, layer=partial(DeltaNet, feature_map=unit_norm)
     ),
+    "class means": ClassMeans,
     "SGD": OnlineSGD,
+    "SGD, rate by inputs": partial(OnlineSGD, rate=1.0, per_input=True),
     "SGD, hidden layer": partial(OnlineSGD, 160),
     "Adam": partial(OnlineAdam, rate=1e-2),
 }
 FIXED = ["VSML, own weights", "Meta RNN"]
 EVERYONE = [name for name in LEARNERS if name not in FIXED]
 NETS = ["VSML", "VSML, shift -5", "Meta RNN, reminded", "DeltaNet"]
-QUICK = ["Hebbian", "SGD", "SGD, hidden layer", "Adam"]
+DESCENT = ["SGD", "SGD, rate by inputs", "SGD, hidden layer", "Adam"]
+QUICK = ["Hebbian", "class means", *DESCENT]
 RATES = {
     **dict.fromkeys([name for name in LEARNERS if "VSML" in name], 1e-2),
     **dict.fromkeys((*NETS[2:], "Meta RNN", "Hebbian"), 3e-3),
-    **dict.fromkeys(("SGD", "SGD, hidden layer", "Adam"), 3e-2),
+    **dict.fromkeys(QUICK[1:], 3e-2),
 }
 
 
