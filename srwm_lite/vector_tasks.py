@@ -189,7 +189,7 @@ class LinearTeacher(OnlineTask):
 
 
 def ideal_gaussian(
-    x: Tensor, targets: Tensor, noise: float = 1.0
+    x: Tensor, targets: Tensor, noise: float | Tensor = 1.0
 ) -> tuple[Tensor, None]:
     """Answer as the best learner of `Gaussian` does: by the rule of Bayes.
 
@@ -221,7 +221,7 @@ def ideal_gaussian(
     check_rank("BTI", x=x)
     check_rank("BTO", targets=targets)
     check_agree("BT", x=x, targets=targets)
-    check_range(1e-3, 100, noise=noise)
+    check_range(1e-3, 100, noise=float(noise))
     count = _before(targets) + noise**2
     mean = _before(targets[..., None] * x[:, :, None]) / count[..., None]
     var = noise**2 + noise**2 / count

@@ -181,7 +181,7 @@ class SubRNN(nn.Module):
     def start(self, B: int, inputs: int, outputs: int) -> tuple[Tensor, Tensor]:
         """Draw the states ``(h, c)`` of a new grid, each (B, I, O, N).
 
-        All zero but the first half of c: without it hidden units would stay alike. It is
+        All zero but the first half of c, or else hidden units would stay alike. It is
         normal with standard deviation ``1 / sqrt(I)``, cut off at two of them.
         """
         backends.check_whole(1, B=B, inputs=inputs, outputs=outputs)
