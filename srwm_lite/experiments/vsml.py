@@ -189,10 +189,10 @@ def rise(
 
 ONE = ("one family", "one family, 500 steps")
 SEVERAL = ("many families", "many families, 300 steps")
-LATE = "mnist, 301 to 1000"
+ENDS_OF_REAL = [n + e for n in REAL for e in (", 11 to 30", ", 301 to 1000")]
 QUOTED: dict[str, tuple[Named, list[str]]] = {
-    "one": (ONE, [name for name in FAMILIES if "," not in name]),
-    "many": (SEVERAL, [*REAL, *(f"{name}, 11 to 30" for name in REAL), LATE]),
+    "one": (ONE, [*SAME_SIZE, "digits"]),
+    "many": (SEVERAL, ["random patterns", "linear teacher", *ENDS_OF_REAL]),
     "teach": ("teacher", ["linear teacher", "Gaussian", "random patterns", "digits"]),
     "evo": ("evolution", ["Gaussian", "digits"]),
     "own": (("fixed size", "Meta RNN"), ["Gaussian"]),
