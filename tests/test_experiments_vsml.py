@@ -81,3 +81,35 @@ def test_missing_pictures_stop_a_run_before_it_begins(tmp_path, monkeypatch):
 
 def _refused(*args, **options):
     raise ConnectionError("no network")
+
+
+def test_the_chapter_quotes_what_is_stored():
+    stored = experiments.results("vsml")
+    found = vsml.quoted(stored)
+    assert all(0 < x < 1 for x in found.values())
+    wanted = ("one digits VSML", "own Gaussian Meta RNN", "evo digits VSML")
+    assert found.keys() >= set(wanted)
+    ends, lines = vsml.rise(stored, vsml.ONE, "digits", ["VSML", "SGD"])
+    assert ends == families.ENDS
+    assert [len(row) for row in lines["VSML"]] == [len(ends)] * 8
+    whole = experiments.groups(stored, vsml.ONE, "digits")["VSML"]
+    pieces = torch.tensor(lines["VSML"], dtype=torch.float64)
+    sizes = torch.tensor(ends).diff(prepend=torch.tensor([0])) / ends[-1]
+    torch.testing.assert_close(
+        (pieces * sizes).sum(dim=1), torch.tensor(whole).double(), rtol=0, atol=1e-4
+    )
+
+
+def test_the_stored_clones_learn_what_backpropagation_learns():
+    cloned = experiments.results("vsml_cloning")
+    found = experiments.means(
+        cloned, "pictures", list(cloned["settings"]["pictures"]["tests"])
+    )
+    for name in ("digits", "mnist", "fashion", "kmnist"):
+        for depth in ("one layer", "two layers"):
+            clone, exact = (
+                found[f"{name}, {depth}: {which} VSML clone"]
+                for which in ("clone", "backprop")
+            )
+            assert clone > 0.3
+            assert abs(clone - exact) < 0.05
