@@ -221,7 +221,7 @@ def ideal_gaussian(
     check_rank("BTI", x=x)
     check_rank("BTO", targets=targets)
     check_agree("BT", x=x, targets=targets)
-    check_range(1e-3, 100, noise=float(noise))
+    check_range(1e-3, 100, noise=float(torch.as_tensor(noise).detach()))
     count = _before(targets) + noise**2
     mean = _before(targets[..., None] * x[:, :, None]) / count[..., None]
     var = noise**2 + noise**2 / count
