@@ -64,7 +64,7 @@ def certainty(learner: Learner, x: Tensor, targets: Tensor) -> Tensor:
     return (logits.softmax(dim=-1) * targets).sum(dim=-1).mean(dim=0)
 
 
-def deaf(learner: nn.Module) -> Learner:
+def errors_off(learner: nn.Module) -> Learner:
     """Return a learner that runs as `learner` does, but never hears of an error."""
 
     def run(*stream: Any) -> tuple[Tensor, Any]:

@@ -120,19 +120,6 @@ class Memorise(OnlineTask):
         super().__post_init__()
         check_whole(1, pictures=self.pictures)
 
-    def ideal(self, length: int | None = None) -> Tensor:
-        """Return how often the best learner is right at each example, (T,).
-
-        It knows what it has seen before, and guesses the rest::
-
-            unseen_t = (1 - 1 / pictures)^(t - 1)
-            right_t = 1 - unseen_t + unseen_t / O
-        """
-        T = self.length if length is None else length
-        check_whole(1, length=T)
-        unseen = (1 - 1 / self.pictures) ** torch.arange(T)
-        return 1 - unseen + unseen * self.ceiling
-
     def _draw(self, B: int, T: int, generator: Generator | None) -> tuple[Tensor, ...]:
         pictures = torch.randn(B, self.pictures, self.inputs, generator=generator)
         labels = self._labels(B, self.pictures, generator)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from srwm_lite.online_scores import certainty, deaf, online_curves
+from srwm_lite.online_scores import certainty, errors_off, online_curves
 from srwm_lite.vsml import SubRNN
 from srwm_lite.vsml_learner import VSML
 
@@ -41,10 +41,10 @@ def test_certainty_is_the_probability_of_what_is_told():
     torch.testing.assert_close(certainty(errs, x, targets), 1 - sure.expand(5))
 
 
-def test_the_deaf_learner_hears_nothing_and_the_other_is_as_before():
+def test_with_errors_off_nothing_is_heard_and_the_other_is_as_before():
     net = VSML(SubRNN(4, 2, input_shift=0.0))
     x, targets = stream()
-    run = deaf(net)
+    run = errors_off(net)
     torch.manual_seed(1)
     a, _ = run(x, targets)
     torch.manual_seed(1)

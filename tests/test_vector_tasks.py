@@ -45,17 +45,6 @@ def test_what_is_to_be_memorised_comes_again_with_the_same_label():
     assert len(x.flatten(0, 1).unique(dim=0)) == 15
 
 
-def test_the_best_memory_knows_what_it_saw_before():
-    task = Memorise(1, 4, 30, pictures=10)
-    x, _ = task.sample(4000, seed(0))
-    same = (x == x.mT).tril(diagonal=-1).any(dim=-1).float().mean(dim=0)
-    right = same + (1 - same) / 4
-    torch.testing.assert_close(task.ideal(), right, atol=0.02, rtol=0)
-    hand = torch.tensor([0.25, 1 / 10 + 9 / 40])
-    torch.testing.assert_close(task.ideal(2), hand)
-    torch.testing.assert_close(task.ideal(500)[-1], torch.tensor(1.0))
-
-
 def test_the_sign_of_the_sum_is_the_class_or_its_opposite():
     x, targets = SumSign(9, 40).sample(200, seed(0))
     positive = (x.sum(dim=-1) > 0).float()
@@ -174,7 +163,6 @@ def test_sizes_that_make_no_problem_are_refused(family, name):
         (lambda: SumSign(0, 5), "inputs must be .*: got 0"),
         (lambda: SumSign(3, 5).sample(-1), "batch must be .*: got -1"),
         (lambda: SumSign(3, 5).sample(1, length=0), "length must be .*: got 0"),
-        (lambda: Memorise(4, 3, 5).ideal(0), "length must be .*: got 0"),
         (lambda: ideal_gaussian(torch.rand(2, 3), torch.rand(2, 3, 1)), "B, T, I"),
         (
             lambda: ideal_gaussian(torch.rand(2, 3, 1), torch.rand(2, 4, 1)),

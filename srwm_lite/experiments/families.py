@@ -7,6 +7,7 @@ Sources   [1] Kirsch & Schmidhuber (2021), arXiv:2012.14905, section 4 and appen
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from srwm_lite.vsml_learner import online_curve
 I, O, LENGTH = 16, 5, 50  # noqa: E741  sizes in training
 ENDS = (5, 10, 20, 40, 70, 100)  # of the pieces of a curve
 LONG = (10, 30, 100, 300, 1000)
+CURVED = ("Gaussian", "digits")
 REAL = ("mnist", "fashion", "kmnist")
 
 
@@ -37,18 +39,23 @@ def draw(
     return task().sample(batch, generator, length=length)
 
 
+def between(ends: Sequence[int]) -> list[tuple[int, int]]:
+    """Return begin and end of the pieces of a curve; one end alone cuts nothing."""
+    return list(pairwise((0, *ends))) if len(ends) > 1 else []
+
+
 def pieces(
     learner: nn.Module, x: Tensor, targets: Tensor, *, ends: Sequence[int]
 ) -> Tensor:
     """Return the accuracy over the whole stream, then over its pieces."""
     curve = online_curve(learner, x, targets)
-    cuts = zip((0, *ends), ends, strict=False)
+    cuts = between(ends)
     return torch.stack([curve.mean(), *(curve[a:b].mean() for a, b in cuts)])
 
 
 def parts(name: str, ends: Sequence[int]) -> list[str]:
     """Name what `pieces` returns."""
-    cuts = zip((0, *ends), ends, strict=False)
+    cuts = between(ends)
     spans = [f"{a + 1} to {b}" if b > a + 1 else f"{b}" for a, b in cuts]
     return [name, *(f"{name}, {span}" for span in spans)]
 
@@ -98,15 +105,21 @@ def many() -> Mixture:
     )
 
 
-def some(*names: str, **options: Any) -> dict[str, Test]:
-    """Return the tests of these families, of all if none is named."""
-    return {n: asked(n, FAMILIES[n], **options) for n in names or FAMILIES}
+def some(*names: str, ends: Sequence[int] = ENDS, **options: Any) -> dict[str, Test]:
+    """Return the tests of these families, of all if none is named.
+
+    How accuracy rises is asked for those in `CURVED` only.
+    """
+    return {
+        n: asked(n, FAMILIES[n], ends if n in CURVED else ends[-1:], **options)
+        for n in names or FAMILIES
+    }
 
 
-def real(side: int = 28, streams: int = 10) -> dict[str, Test]:
+def real(streams: int = 10) -> dict[str, Test]:
     """Return long streams of MNIST, Fashion-MNIST and KMNIST, of the test parts."""
     return {
-        name: asked(name, partial(pictures, name, "test", side, 10), LONG, streams)
+        name: asked(name, partial(pictures, name, "test", 28, 10), LONG, streams)
         for name in REAL
     }
 

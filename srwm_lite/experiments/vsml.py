@@ -75,8 +75,8 @@ LEARNERS: dict[str, Any] = {
 FIXED = ["VSML, own weights", "Meta RNN"]
 EVERYONE = [name for name in LEARNERS if name not in FIXED]
 NETS = ["VSML", "VSML, shift -5", "Meta RNN, reminded", "DeltaNet"]
-DESCENT = ["SGD", "SGD, rate by inputs", "SGD, hidden layer", "Adam"]
-QUICK = ["Hebbian", "class means", *DESCENT]
+QUICK = ["Hebbian", "class means", "SGD", "SGD, rate by inputs"]
+QUICK += ["SGD, hidden layer", "Adam"]
 RATES = {
     **dict.fromkeys([name for name in LEARNERS if "VSML" in name], 1e-2),
     **dict.fromkeys((*NETS[2:], "Meta RNN", "Hebbian"), 3e-3),
