@@ -8,13 +8,13 @@ from torch import nn
 from torch.nn import functional
 from widget_page import run_in_node, state
 
+from srwm_lite.introspection import implied_weights
 from srwm_lite.vsml import SubRNN
 from srwm_lite.vsml_learner import VSML, Memory
 from srwm_lite.widgets import MessageGrid
 from srwm_lite.widgets.message_grid_run import (
     begin,
     draw_start,
-    implied_weights,
     pack,
     ready_scripts,
     run,
@@ -66,7 +66,9 @@ def expected(case):
     memory, O = begin(start, net.cell.message_size), start.shape[1]  # noqa: E741
     found = {name: [] for name in ("logits", "h", "c", "back", "before", "after")}
     for x_t, label, net.writes in zip(x, labels, writes, strict=True):
-        found["before"].append(implied_weights(net, x_t, memory).flatten())
+        found["before"].append(
+            implied_weights(net, memory, x_t[None].double())[0].flatten()
+        )
         target = functional.one_hot(torch.tensor([[label]]), O).double()
         logits, memory = net(x_t[None, None], target, memory, backend="loop")
         found["logits"].append(logits[0, 0])
@@ -74,7 +76,9 @@ def expected(case):
         for name, value in (("h", h), ("c", c)):
             found[name].append(value[0].flatten())
         found["back"].append(back[0])
-        found["after"].append(implied_weights(net, x_t, memory).flatten())
+        found["after"].append(
+            implied_weights(net, memory, x_t[None].double())[0].flatten()
+        )
     return {name: torch.stack(all_).detach() for name, all_ in found.items()}
 
 
@@ -134,7 +138,7 @@ def test_implied_weights_by_hand():
     net.cell.forward_weight[1, 0] = 3.0
     state = torch.zeros(1, 2, 1, 1).double()
     memory = Memory(((state, state),), (torch.zeros(1, 1, 2).double(),))
-    found = implied_weights(net, torch.zeros(2).double(), memory)
+    found = implied_weights(net, memory)[0]
     # logit = mean_a 3 tanh(tanh(2 x_a) / 2) / 2; at 0 its slope is 3 / 2 / 2
     torch.testing.assert_close(found, torch.full((2, 1), 0.75).double())
 

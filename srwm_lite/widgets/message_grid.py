@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from srwm_lite.arguments import check_whole
+from srwm_lite.introspection import implied_weights
 from srwm_lite.plots.look import COLOURS
 from srwm_lite.vsml_learner import VSML
 from srwm_lite.widgets.house import (
@@ -39,7 +40,6 @@ from srwm_lite.widgets.message_grid_run import (
     check_pictures,
     check_script,
     draw_start,
-    implied_weights,
     pack,
     ready_scripts,
     run,
@@ -138,7 +138,7 @@ class MessageGrid(HouseWidget):
         first, self._x = begin(start, net.cell.message_size), x
         net.writes = True
         self._answers, last = run(net, x, first, pairs)
-        self._weights = implied_weights(net, x[pairs[-1][0]], last)
+        self._weights = implied_weights(net, last, x[pairs[-1][:1]].double())[0]
         net.writes = False
         self._deaf, _ = run(net, x, first, pairs)
 

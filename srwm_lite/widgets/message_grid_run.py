@@ -180,14 +180,3 @@ def run(
         logits, memory = net(x, target, memory, backend="loop")
         answers.append(Answer(picture, label, logits[0, 0].softmax(dim=-1)))
     return answers, memory
-
-
-def implied_weights(net: VSML, x: Tensor, memory: Memory) -> Tensor:
-    """Return how the next logits would change with the input `x` (I,), (I, O)."""
-
-    def answer(x: Tensor) -> Tensor:
-        target = x.new_zeros(1, memory.backs[0].shape[1])
-        return net.example(memory, x[None], target)[1][0]
-
-    jacobian: Any = torch.autograd.functional.jacobian(answer, x.double())
-    return jacobian.T
