@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import socket
 
@@ -12,6 +13,13 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 # pooch leaves the answer 404 to the garbage collector
 LEFT_OPEN = "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
 pytestmark = [pytest.mark.filterwarnings(words) for words in LEFT_OPEN]
+
+
+@pytest.fixture(autouse=True)
+def _collected():
+    """Collect that answer here, where it is expected, and not in a later test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
